@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+#ifndef GSVM_DEVICE_H
+#define GSVM_DEVICE_H
+
+#include <drm/drm_device.h>
+#include <linux/pci.h>
+#include <linux/xarray.h>
+
+#include "gsvm_hw.h"
+
+struct gsvm_cmdq;
+struct gsvm_fault_unit;
+struct gsvm_queue_table;
+struct gsvm_vm;
+
+/**
+ * struct gsvm_limits - what the hardware offers, checked against sane bounds
+ * @num_asids: address spaces
+ * @num_queues: hardware queues
+ * @num_cores: compute cores
+ * @max_harts: work-items in flight
+ * @max_group: work-items per work-group
+ * @group_mem: bytes of group memory per work-group
+ * @private_mem: bytes of private memory per work-item
+ * @vram_size: bytes of VRAM
+ */
+struct gsvm_limits {
+	u32 num_asids;
+	u32 num_queues;
+	u32 num_cores;
+	u32 max_harts;
+	u32 max_group;
+	u32 group_mem;
+	u32 private_mem;
+	u64 vram_size;
+};
+
+/**
+ * struct gsvm_device - one GPU
+ * @drm: the DRM device; &gsvm_device is allocated with devm_drm_dev_alloc()
+ * @pdev: the PCI function
+ * @regs: BAR0
+ * @limits: read at probe, constant
+ * @status: the status page, written by the device
+ * @status_dma: its bus address
+ * @ctx: context table, one entry per ASID; an entry is written by the VM that
+ *	owns the ASID
+ * @ctx_dma: its bus address
+ * @vms: ASID to &gsvm_vm of all live VMs. xa_lock protects the entries; a
+ *	reader takes a reference under it with gsvm_vm_get_unless_zero()
+ * @cmdq: command ring, gsvm_cmd.c
+ * @fault: fault ring, gsvm_fault.c
+ * @queues: hardware queues, gsvm_queue.c
+ * @wedged: the device is dead until the driver is bound anew; bus mastering is
+ *	off, so it reaches no memory. Set once
+ */
+struct gsvm_device {
+	struct drm_device drm;
+	struct pci_dev *pdev;
+	void __iomem *regs;
+	struct gsvm_limits limits;
+	struct gsvm_status *status;
+	dma_addr_t status_dma;
+	struct gsvm_ctx *ctx;
+	dma_addr_t ctx_dma;
+	struct xarray vms;
+	struct gsvm_cmdq *cmdq;
+	struct gsvm_fault_unit *fault;
+	struct gsvm_queue_table *queues;
+	bool wedged;
+};
+
+static inline struct gsvm_device *to_gsvm_device(struct drm_device *drm)
+{
+	return container_of(drm, struct gsvm_device, drm);
+}
+
+int gsvm_device_init(struct gsvm_device *gdev);
+void gsvm_device_unplug(struct gsvm_device *gdev);
+void gsvm_device_wedge(struct gsvm_device *gdev, const char *why);
+
+static inline bool gsvm_device_is_wedged(struct gsvm_device *gdev)
+{
+	return READ_ONCE(gdev->wedged);
+}
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+#ifndef GSVM_VM_H
+#define GSVM_VM_H
+
+#include <linux/atomic.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mm_types.h>
+#include <linux/mutex.h>
+#include <linux/wait.h>
+
+struct gsvm_device;
+struct gsvm_mirror;
+
+/**
+ * struct gsvm_vm_stats - counters behind DRM_IOCTL_GSVM_VM_QUERY, same names
+ */
+struct gsvm_vm_stats {
+	atomic64_t faults;
+	atomic64_t faults_failed;
+	atomic64_t fault_services;
+	atomic64_t fault_retries;
+	atomic64_t fault_ns;
+	atomic64_t pages_mapped;
+	atomic64_t pages_now;
+	atomic64_t huge_mapped;
+	atomic64_t invalidations;
+	atomic64_t pages_invalidated;
+	atomic64_t pages_dirtied;
+	atomic64_t metadata_bytes;
+};
+
+/**
+ * struct gsvm_vm - one GPU address space, mirror of one process's memory
+ * @ref: the file's handle table, every queue, every fault service and every
+ *	running ioctl hold one
+ * @gdev: the GPU; the DRM device is kept alive by the files
+ * @mm: the mirrored memory, held by mmgrab(); its users are taken with
+ *	mmget_not_zero() for the time of a service
+ * @asid: hardware address space, valid until gsvm_vm_shutdown()
+ * @mirror: page table, blocks and notifiers, gsvm_mirror.c
+ * @queue_lock: protects @queues, @doorbells, @dead against creation, destruction
+ *	and shutdown of queues; taken outside of everything but mmap_lock
+ * @queues: all queues of this VM, gsvm_queue.c
+ * @doorbells: bitmap of doorbell slots in use
+ * @dead: no queue may be made any more
+ * @event_wq: where WAIT sleeps
+ * @event_seq: counts events, so that a waiter that looked at its signal before
+ *	the event does not miss it
+ * @stats: counters
+ */
+struct gsvm_vm {
+	struct kref ref;
+	struct gsvm_device *gdev;
+	struct mm_struct *mm;
+	u32 asid;
+	struct gsvm_mirror *mirror;
+	struct mutex queue_lock;
+	struct list_head queues;
+	unsigned long *doorbells;
+	bool dead;
+	wait_queue_head_t event_wq;
+	atomic64_t event_seq;
+	struct gsvm_vm_stats stats;
+};
+
+struct gsvm_vm *gsvm_vm_create(struct gsvm_device *gdev);
+void gsvm_vm_shutdown(struct gsvm_vm *vm);
+struct gsvm_vm *gsvm_vm_get(struct gsvm_vm *vm);
+struct gsvm_vm *gsvm_vm_get_unless_zero(struct gsvm_vm *vm);
+struct gsvm_vm *gsvm_vm_lookup_asid(struct gsvm_device *gdev, u32 asid);
+void gsvm_vm_put(struct gsvm_vm *vm);
+void gsvm_vm_event(struct gsvm_vm *vm);
+
+#endif
