@@ -8,6 +8,13 @@
 int cmd_init(struct gpu *gpu);
 void cmd_exit(struct gpu *gpu);
 void cmd_doorbell(struct gpu *gpu, uint32_t tail);	/* message thread; never blocks */
-void cmd_reset(struct gpu *gpu);	/* stop at once, index back to 0; returns when idle */
+/*
+ * Stop at once, index back to 0; returns when idle. Comes first in a reset, so
+ * that no queue is started and no wait woken behind the others' backs. The
+ * TLBs are emptied before the next command, whatever ran until then.
+ */
+void cmd_reset(struct gpu *gpu);
+/* Have the command thread call fault_report(); any thread, never blocks. */
+void cmd_poke(struct gpu *gpu);
 
 #endif

@@ -8,14 +8,25 @@
 
 #include "gpu.h"
 
+struct fault_link {
+	struct fault_link *next, *prev;
+};
+
 /* One waiting unit; embedded in the hart or the queue's packet processor. */
 struct fault_wait {
-	struct fault_wait *next, **pprev;	/* fault.c's */
-	struct gsvm_fault rec;			/* filled by the caller, but for time */
-	bool merged;				/* fault.c's */
+	/* fault.c's, from fault_park() to wake or drop. */
+	struct fault_link page;		/* leader: its hash bucket; merged: the leader's list */
+	struct fault_link queue;	/* waits of one queue, oldest first */
+	struct fault_link report;	/* leaders that the ring had no room for */
+	struct fault_link merged;	/* leader: the waits that ride on its record */
+	bool leader;			/* has a record of its own */
+	bool reported;			/* leader: the record is in the ring */
+
+	struct gsvm_fault rec;		/* filled by the caller, but for time and rsvd */
 	/*
 	 * Makes the unit runnable again. Called without locks of fault.c from
-	 * the command thread; must not block and may park again at once.
+	 * the command thread, outside agent_enter(); must not block for long
+	 * and may park again at once.
 	 */
 	void (*wake)(struct fault_wait *w);
 };
@@ -26,19 +37,24 @@ void fault_reset(struct gpu *gpu);	/* forget all; everything else is stopped */
 
 /*
  * Park @w: report it, or merge it with a record that is under way for the same
- * ASID, 4 KiB page and an access that includes this one. From any agent.
+ * ASID, 4 KiB page and an access that includes this one. By an agent inside
+ * agent_enter(). From here on @w can be woken at any time.
  */
 void fault_park(struct gpu *gpu, struct fault_wait *w);
 
-/* GSVM_CMD_RESUME, GSVM_CMD_FAULT_ACK; command thread. */
+/* GSVM_CMD_RESUME; command thread, outside agent_enter(). */
 void fault_resume(struct gpu *gpu, uint32_t asid, uint64_t start, uint64_t end);
+/* GSVM_CMD_FAULT_ACK; command thread, inside agent_enter(). */
 void fault_ack(struct gpu *gpu, uint32_t index);
+/* Write the records that wait for the ring; by an agent inside agent_enter(). */
+void fault_report(struct gpu *gpu);
 
 /*
  * Take all waits of @queue off without waking them; a copy of the oldest
  * record goes to *first if there was one (returns true). Afterwards fault.c
  * holds no pointer into the queue. Merged waits of other queues that depended
- * on a dropped record are reported anew.
+ * on a dropped record are reported anew. Command thread, or with it idle: a
+ * fault_resume() under way on another thread may be about to wake the wait.
  */
 bool fault_drop_queue(struct gpu *gpu, uint32_t queue, struct gsvm_fault *first);
 

@@ -9,6 +9,7 @@
 #include "gpu.h"
 
 #define TLB_SETS_LOG2	10
+#define TLB_SETS	(1u << TLB_SETS_LOG2)
 
 /*
  * One translation of a 4 KiB page (larger leaves are cached page by page but
@@ -25,12 +26,33 @@ struct tlb_entry {
 	uint64_t pa;		/* bus address or VRAM offset of the page, GSVM_PTE_KIND in bits 10:9 */
 	uint64_t leaf_start;	/* VA extent of the leaf this came from */
 	uint64_t leaf_end;
-	uint64_t fill_seq;	/* checking mode: command index seen at the fill */
+	uint64_t fill_seq;	/* checking mode: see struct tlb_check */
 };
 
+#define TLB_CHECK_LOG	256
+
+/*
+ * Checking mode's own account of invalidations, apart from what was done to
+ * the entries. They are numbered as the command unit reads them.
+ */
+struct tlb_check {
+	_Atomic uint64_t read;	/* invalidations read so far */
+	_Atomic uint64_t done;	/* completed so far; number n is in rec[n % TLB_CHECK_LOG] */
+	struct {
+		uint64_t start, end;
+		uint32_t asid;		/* TLB_ANY_ASID: every one */
+	} rec[TLB_CHECK_LOG];
+};
+
+#define TLB_ANY_ASID	(~0u)
+
+/* All zero is an empty TLB. */
 struct tlb {
-	struct tlb_entry e[1u << TLB_SETS_LOG2];
+	struct tlb_entry e[TLB_SETS];
 	uint64_t generation;	/* dma_generation() as of the last mmu_enter() */
+	bool large;		/* may hold entries of leaves above 4 KiB */
+	bool inject_lost;	/* injection: invalidations do nothing (checking mode must see it) */
+	struct tlb_check check;
 };
 
 struct mmu_fault {
@@ -43,8 +65,7 @@ static inline struct tlb_entry *tlb_slot(struct tlb *tlb, uint32_t asid, uint64_
 {
 	uint64_t vpn = va >> 12;
 
-	return &tlb->e[(vpn ^ (vpn >> TLB_SETS_LOG2) ^ (uint64_t)asid * 0x9e5) &
-		       ((1u << TLB_SETS_LOG2) - 1)];
+	return &tlb->e[(vpn ^ (vpn >> TLB_SETS_LOG2) ^ (uint64_t)asid * 0x9e5) & (TLB_SETS - 1)];
 }
 
 /* Slow path of mmu_ptr(): walk, fill, or report the fault and return NULL. */
@@ -82,5 +103,17 @@ void mmu_enter(struct gpu *gpu, struct tlb *tlb);
 void tlb_invalidate_range(struct tlb *tlb, uint32_t asid, uint64_t start, uint64_t end);
 void tlb_invalidate_asid(struct tlb *tlb, uint32_t asid);
 void tlb_invalidate_all(struct tlb *tlb);
+/* The same as after power-on: empty, and checking mode's history forgotten. */
+void tlb_reset(struct tlb *tlb);
+
+/*
+ * Checking mode, command thread. For every invalidation, in order: read before
+ * anything is done about it, done (with what the command says) before its
+ * completion can be seen. When done returns true, tlb_check_sweep() is due
+ * before the next done, with the TLB's owner stopped.
+ */
+void tlb_check_read(struct tlb *tlb);
+bool tlb_check_done(struct tlb *tlb, uint32_t asid, uint64_t start, uint64_t end);
+void tlb_check_sweep(struct tlb *tlb);
 
 #endif
