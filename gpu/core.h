@@ -21,4 +21,8 @@ struct core {
  * the cores are gpu->core[0 .. cfg.num_cores - 1], constant after queue_init().
  */
 
+/* By queue.c: threads up, -errno and none left on failure; threads down. */
+int core_start(struct gpu *gpu);
+void core_stop(struct gpu *gpu);
+
 #endif
