@@ -21,7 +21,7 @@ struct hart_group {
 	uint64_t group_base;		/* VA of the group memory window */
 	uint32_t group_len;		/* bytes of it, static and dynamic; 0: none */
 	uint32_t group_dyn;		/* offset of the dynamic part */
-	uint8_t *group_mem;		/* group_len bytes */
+	uint8_t *group_mem;		/* group_len bytes, 16-byte aligned */
 	uint32_t private_len;		/* bytes per hart */
 	uint64_t insn_limit;		/* per hart; 0: any */
 };
@@ -35,7 +35,8 @@ struct hart {
 	uint64_t insns;			/* retired */
 	uint64_t lr_addr;		/* reservation; ~0: none */
 	uint64_t lr_value;
-	uint8_t *private_mem;		/* group->private_len bytes */
+	uint32_t lr_size;		/* 4 or 8 bytes */
+	uint8_t *private_mem;		/* group->private_len bytes, 16-byte aligned */
 	struct hart_group *group;
 };
 
