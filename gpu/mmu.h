@@ -115,5 +115,7 @@ void tlb_reset(struct tlb *tlb);
 void tlb_check_read(struct tlb *tlb);
 bool tlb_check_done(struct tlb *tlb, uint32_t asid, uint64_t start, uint64_t end);
 void tlb_check_sweep(struct tlb *tlb);
+/* Checking mode, by the owner: a completed invalidation covers @e. */
+bool tlb_check_guilty(struct tlb *tlb, struct tlb_entry *e);
 
 #endif
