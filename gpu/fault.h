@@ -7,18 +7,15 @@
 #define GPU_FAULT_H
 
 #include "gpu.h"
-
-struct fault_link {
-	struct fault_link *next, *prev;
-};
+#include "list.h"
 
 /* One waiting unit; embedded in the hart or the queue's packet processor. */
 struct fault_wait {
 	/* fault.c's, from fault_park() to wake or drop. */
-	struct fault_link page;		/* leader: its hash bucket; merged: the leader's list */
-	struct fault_link queue;	/* waits of one queue, oldest first */
-	struct fault_link report;	/* leaders that the ring had no room for */
-	struct fault_link merged;	/* leader: the waits that ride on its record */
+	struct list page;	/* leader: its hash bucket; merged: the leader's list */
+	struct list queue;	/* waits of one queue, oldest first */
+	struct list report;	/* leaders that the ring had no room for */
+	struct list merged;	/* leader: the waits that ride on its record */
 	bool leader;			/* has a record of its own */
 	bool reported;			/* leader: the record is in the ring */
 

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: MIT
+/*
+ * DOC: Faults
+ *
+ * Keeps the accesses that could not be made until the driver has answered, and
+ * tells the driver of them through the fault ring. It does not know what is
+ * parked (a hart, a packet processor), nor how a page is found (mmu.c).
+ *
+ * A wait is in one of these states:
+ *
+ *	out ----park----> leader, held     waits on f->held for room in the ring
+ *	    ----park----> leader, reported its record is in the ring
+ *	    ----park----> merged           rides on a leader's record
+ *	leader, held ----room-----> leader, reported
+ *	merged ----leader dropped-> leader or merged, as if parked now
+ *	any    ----resume, drop---> out
+ *
+ * A wait merges with a leader of the same ASID and page whose access includes
+ * its own: what lets a write through lets a read through, too. That is a guess,
+ * and nothing depends on it: a resume wakes all waits of the pages, each tries
+ * its access again, and parks again as a new fault if it still cannot go on.
+ * Because merging asks for inclusion, a page has few leaders, and finding one
+ * costs the same for one wait as for a hundred thousand. Which records the
+ * driver has acknowledged makes no difference to the waits: only resume and
+ * drop take them off.
+ *
+ * The ring. @tail counts records written, @acked what the driver has given
+ * back; the ring is full when they are @entries apart. Leaders that meet a full
+ * ring are held in order, as are all that come after them, and written when
+ * there is room. Records go out in batches: all that fit, then the tail with
+ * release semantics, then at most one interrupt.
+ *
+ * The interrupt. GSVM_VEC_FAULT is raised when records are written while
+ * @acked == @tail, and when an acknowledgement leaves @acked != @tail. Nobody
+ * sleeps through a record: the driver may sleep once it has sent FAULT_ACK for
+ * all it has read, up to T. A later record is written, under the lock, either
+ * before that FAULT_ACK is carried out: then the FAULT_ACK finds tail != T and
+ * raises; or after it: then the writer finds acked == tail and raises. Until
+ * the driver has sent such a FAULT_ACK it is awake by the earlier interrupt.
+ *
+ * A driver that answers nonsense hurts itself: an acknowledgement of records
+ * never written is refused; one of records it has not looked at loses it those
+ * records; a resume without a mapping makes the accesses fault again.
+ *
+ * One lock, f->lock, protects all of it. It is a leaf: nothing else is locked
+ * under it, and neither wakes nor interrupts nor errors are sent under it.
+ * Whoever writes the ring is inside its own agent (fault_park(), fault_ack(),
+ * fault_report()), so that the ring's pointer holds; a drop has no agent and
+ * therefore asks the command thread, by cmd_poke(), to write what it made due.
+ *
+ * A resume takes its waits off under the lock and wakes them afterwards; from
+ * its taking off on a wait belongs to its owner again, except that the wake is
+ * still to come. Nobody may free it in between: the owner does so only after
+ * fault_drop_queue(), which runs on the same thread as the resume.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "cmd.h"
+#include "dma.h"
+#include "fault.h"
+#include "trace.h"
+
+#define BUCKETS	4096u
+
+#define wait_of(link, member)	list_of(link, struct fault_wait, member)
+
+struct fault_unit {
+	pthread_mutex_t lock;
+	struct list page[BUCKETS];		/* leaders */
+	struct list queue[GSVM_MAX_QUEUES];	/* all waits */
+	struct list held;				/* leaders not reported yet */
+	size_t leaders;
+	uint32_t tail, acked;
+};
+
+/* What is to be done once the lock is given back. */
+struct after {
+	bool irq;
+	bool dead;		/* the ring or the status page is not reachable ... */
+	uint64_t bus;		/* ... at this address */
+};
+
+static struct list *bucket_of(struct fault_unit *f, uint32_t asid, uint64_t addr)
+{
+	uint64_t h = ((addr >> 12) ^ (uint64_t)asid << 40) * 0x9e3779b97f4a7c15ull;
+
+	return &f->page[h >> 52];
+}
+
+static bool same_page(const struct gsvm_fault *a, uint32_t asid, uint64_t addr)
+{
+	return a->asid == asid && a->addr >> 12 == addr >> 12;
+}
+
+/* Serving @big serves @small. */
+static bool access_includes(uint32_t big, uint32_t small)
+{
+	static const uint8_t includes[] = {
+		[GSVM_ACCESS_READ] = 1u << GSVM_ACCESS_READ,
+		[GSVM_ACCESS_WRITE] = 1u << GSVM_ACCESS_READ | 1u << GSVM_ACCESS_WRITE,
+		[GSVM_ACCESS_EXEC] = 1u << GSVM_ACCESS_EXEC,
+		[GSVM_ACCESS_ATOMIC] = 1u << GSVM_ACCESS_READ | 1u << GSVM_ACCESS_WRITE |
+				       1u << GSVM_ACCESS_ATOMIC,
+	};
+
+	return big < sizeof(includes) && small < 8 && includes[big] & 1u << small;
+}
+
+static struct fault_wait *find_leader(struct fault_unit *f, const struct gsvm_fault *rec)
+{
+	struct list *bucket = bucket_of(f, rec->asid, rec->addr);
+
+	for (struct list *l = bucket->next; l != bucket; l = l->next) {
+		struct fault_wait *w = wait_of(l, page);
+
+		if (same_page(&w->rec, rec->asid, rec->addr) &&
+		    access_includes(w->rec.access, rec->access))
+			return w;
+	}
+	return NULL;
+}
+
+/* Merge @w or make it a leader that waits to be reported. */
+static void place(struct fault_unit *f, struct fault_wait *w)
+{
+	struct fault_wait *leader = find_leader(f, &w->rec);
+
+	w->reported = false;
+	w->leader = !leader;
+	if (leader) {
+		list_add_tail(&leader->merged, &w->page);
+		return;
+	}
+	list_add_tail(bucket_of(f, w->rec.asid, w->rec.addr), &w->page);
+	list_add_tail(&f->held, &w->report);
+	f->leaders++;
+}
+
+/* Take @w off, but for its queue; the waits that rode on it stay on @w->merged. */
+static void unplace(struct fault_unit *f, struct fault_wait *w)
+{
+	list_del(&w->page);
+	list_del(&w->report);
+	f->leaders -= w->leader;
+}
+
+static uint32_t ring_entries(const struct gpu *gpu)
+{
+	return 1u << gpu->reg.fault_log2;
+}
+
+static bool ring_full(const struct gpu *gpu)
+{
+	return gpu->fault->tail - gpu->fault->acked >= ring_entries(gpu);
+}
+
+/* Write what is held and fits. */
+static void report_locked(struct gpu *gpu, struct after *after)
+{
+	uint64_t ring_bus = gpu->reg.fault_base & GSVM_BASE_ADDR;
+	uint64_t status_bus = gpu->reg.status_base & GSVM_BASE_ADDR;
+	struct fault_unit *f = gpu->fault;
+	uint32_t first = f->tail;
+	struct gsvm_status *status;
+	struct gsvm_fault *ring;
+
+	if (list_empty(&f->held) || ring_full(gpu) || !atomic_load(&gpu->enabled))
+		return;
+	ring = dma_ptr(gpu, ring_bus, ring_entries(gpu) * sizeof(*ring), true);
+	status = dma_ptr(gpu, status_bus, sizeof(*status), true);
+	if (!ring || !status) {
+		after->dead = true;
+		after->bus = ring ? status_bus : ring_bus;
+		return;
+	}
+	while (!list_empty(&f->held) && !ring_full(gpu)) {
+		struct fault_wait *w = wait_of(f->held.next, report);
+
+		list_del(&w->report);
+		w->reported = true;
+		ring[f->tail++ & (ring_entries(gpu) - 1)] = w->rec;
+	}
+	/* Pairs with the driver's acquire: it sees the records that it counts. */
+	__atomic_store_n(&status->fault_tail, f->tail, __ATOMIC_RELEASE);
+	gpu_stat_add(gpu, GSVM_STAT_FAULTS, f->tail - first);
+	after->irq |= first == f->acked;
+}
+
+static void after_unlock(struct gpu *gpu, const struct after *after)
+{
+	if (after->irq)
+		irq_raise(gpu, GSVM_VEC_FAULT);
+	if (after->dead)
+		gpu_fatal(gpu, GSVM_ERR_BUS, after->bus);
+}
+
+void fault_park(struct gpu *gpu, struct fault_wait *w)
+{
+	struct fault_unit *f = gpu->fault;
+	struct gsvm_fault rec;
+	struct after after = {0};
+	bool leader, held;
+
+	w->rec.time = gpu_time_ns(gpu);
+	w->rec.rsvd = 0;
+	rec = w->rec;
+	list_init(&w->page);
+	list_init(&w->report);
+	list_init(&w->merged);
+
+	pthread_mutex_lock(&f->lock);
+	list_add_tail(&f->queue[rec.queue % GSVM_MAX_QUEUES], &w->queue);
+	place(f, w);
+	report_locked(gpu, &after);
+	leader = w->leader;
+	held = leader && !w->reported;
+	pthread_mutex_unlock(&f->lock);
+	/* @w may be awake, and gone, from here on. */
+
+	if (!leader)
+		gpu_stat_add(gpu, GSVM_STAT_FAULTS_MERGED, 1);
+	if (held)
+		gpu_stat_add(gpu, GSVM_STAT_FAULT_FULL, 1);
+	trace(gpu, leader ? held ? "fault-held" : "fault" : "fault-merged", rec.asid, rec.queue,
+	      rec.addr, rec.access);
+	after_unlock(gpu, &after);
+}
+
+void fault_report(struct gpu *gpu)
+{
+	struct after after = {0};
+
+	pthread_mutex_lock(&gpu->fault->lock);
+	report_locked(gpu, &after);
+	pthread_mutex_unlock(&gpu->fault->lock);
+	after_unlock(gpu, &after);
+}
+
+void fault_ack(struct gpu *gpu, uint32_t index)
+{
+	struct fault_unit *f = gpu->fault;
+	struct after after = {0};
+	bool bad;
+
+	pthread_mutex_lock(&f->lock);
+	bad = index - f->acked > f->tail - f->acked;
+	if (!bad) {
+		f->acked = index;
+		after.irq = f->tail != index;
+		report_locked(gpu, &after);
+	}
+	pthread_mutex_unlock(&f->lock);
+
+	if (bad)
+		gpu_error(gpu, GSVM_ERR_FAULT_ACK, index);
+	after_unlock(gpu, &after);
+}
+
+/* Move a leader and all that ride on it to @woken. */
+static void take(struct gpu *gpu, struct fault_wait *w, struct list *woken, uint64_t now)
+{
+	if (w->reported && now > w->rec.time)
+		gpu_stat_add(gpu, GSVM_STAT_FAULT_NS, now - w->rec.time);
+	unplace(gpu->fault, w);
+	list_del(&w->queue);
+	list_add_tail(woken, &w->page);
+	while (!list_empty(&w->merged)) {
+		struct fault_wait *rider = wait_of(w->merged.next, page);
+
+		list_del(&rider->page);
+		list_del(&rider->queue);
+		list_add_tail(woken, &rider->page);
+	}
+}
+
+/* Take from one bucket what lies in [start, end). */
+static void take_bucket(struct gpu *gpu, struct list *bucket, uint32_t asid, uint64_t start,
+			uint64_t end, struct list *woken, uint64_t now)
+{
+	struct list *next;
+
+	for (struct list *l = bucket->next; l != bucket; l = next) {
+		struct fault_wait *w = wait_of(l, page);
+
+		next = l->next;
+		if (w->rec.asid == asid && w->rec.addr >= start && w->rec.addr < end)
+			take(gpu, w, woken, now);
+	}
+}
+
+void fault_resume(struct gpu *gpu, uint32_t asid, uint64_t start, uint64_t end)
+{
+	struct fault_unit *f = gpu->fault;
+	uint64_t now = gpu_time_ns(gpu);
+	struct list woken;
+	uint64_t count = 0;
+
+	list_init(&woken);
+	start &= ~0xfffull;
+	pthread_mutex_lock(&f->lock);
+	if (!f->leaders) {
+		/* Nobody waits. */
+	} else if ((end - start) >> 12 < BUCKETS) {
+		for (uint64_t va = start; va < end && f->leaders; va += 0x1000)
+			take_bucket(gpu, bucket_of(f, asid, va), asid, va, va + 0x1000, &woken, now);
+	} else {
+		for (unsigned int i = 0; i < BUCKETS && f->leaders; i++)
+			take_bucket(gpu, &f->page[i], asid, start, end, &woken, now);
+	}
+	pthread_mutex_unlock(&f->lock);
+
+	while (!list_empty(&woken)) {
+		struct fault_wait *w = wait_of(woken.next, page);
+
+		/* Its owner may park it again, or free it, as soon as it is awake. */
+		list_del(&w->page);
+		w->wake(w);
+		count++;
+	}
+	trace(gpu, "resume", asid, TRACE_NONE, start, count);
+}
+
+bool fault_drop_queue(struct gpu *gpu, uint32_t queue, struct gsvm_fault *first)
+{
+	struct fault_unit *f = gpu->fault;
+	struct list *head = &f->queue[queue % GSVM_MAX_QUEUES];
+	struct list orphans;
+	bool found = false, due;
+
+	list_init(&orphans);
+	pthread_mutex_lock(&f->lock);
+	while (!list_empty(head)) {
+		struct fault_wait *w = wait_of(head->next, queue);
+
+		if (!found && first)
+			*first = w->rec;
+		found = true;
+		list_del(&w->queue);
+		unplace(f, w);
+		/* Riders of this queue find themselves unplaced from there. */
+		while (!list_empty(&w->merged)) {
+			struct list *l = w->merged.next;
+
+			list_del(l);
+			list_add_tail(&orphans, l);
+		}
+	}
+	/* Their first report was lost with the record; @merged is counted once. */
+	while (!list_empty(&orphans)) {
+		struct fault_wait *w = wait_of(orphans.next, page);
+
+		list_del(&w->page);
+		place(f, w);
+	}
+	due = !list_empty(&f->held) && !ring_full(gpu);
+	pthread_mutex_unlock(&f->lock);
+
+	if (due)
+		cmd_poke(gpu);
+	return found;
+}
+
+static void fault_empty(struct fault_unit *f)
+{
+	for (unsigned int i = 0; i < BUCKETS; i++)
+		list_init(&f->page[i]);
+	for (unsigned int i = 0; i < GSVM_MAX_QUEUES; i++)
+		list_init(&f->queue[i]);
+	list_init(&f->held);
+	f->leaders = 0;
+	f->tail = 0;
+	f->acked = 0;
+}
+
+void fault_reset(struct gpu *gpu)
+{
+	pthread_mutex_lock(&gpu->fault->lock);
+	fault_empty(gpu->fault);
+	pthread_mutex_unlock(&gpu->fault->lock);
+}
+
+int fault_init(struct gpu *gpu)
+{
+	struct fault_unit *f = calloc(1, sizeof(*f));
+	int ret;
+
+	if (!f)
+		return -ENOMEM;
+	ret = pthread_mutex_init(&f->lock, NULL);
+	if (ret) {
+		free(f);
+		return -ret;
+	}
+	fault_empty(f);
+	gpu->fault = f;
+	return 0;
+}
+
+void fault_exit(struct gpu *gpu)
+{
+	if (!gpu->fault)
+		return;
+	pthread_mutex_destroy(&gpu->fault->lock);
+	free(gpu->fault);
+	gpu->fault = NULL;
+}
