@@ -6,6 +6,5 @@ struct gsvm_device;
 
 int gsvm_fault_init(struct gsvm_device *gdev);
 void gsvm_fault_irq(struct gsvm_device *gdev);
-void gsvm_fault_unplug(struct gsvm_device *gdev);
 
 #endif

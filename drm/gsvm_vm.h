@@ -8,6 +8,7 @@
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 struct gsvm_device;
 struct gsvm_mirror;
@@ -48,6 +49,10 @@ struct gsvm_vm_stats {
  * @event_seq: counts events, so that a waiter that looked at its signal before
  *	the event does not miss it
  * @stats: counters
+ * @shutdown_lock: serialises gsvm_vm_shutdown(), so that a second caller returns
+ *	when the first is through
+ * @down: shut down; protected by @shutdown_lock
+ * @free_work: frees the address space, where sleeping is allowed
  */
 struct gsvm_vm {
 	struct kref ref;
@@ -62,7 +67,15 @@ struct gsvm_vm {
 	wait_queue_head_t event_wq;
 	atomic64_t event_seq;
 	struct gsvm_vm_stats stats;
+	struct mutex shutdown_lock;
+	bool down;
+	struct work_struct free_work;
 };
+
+extern struct workqueue_struct *gsvm_wq;
+
+int gsvm_vm_module_init(void);
+void gsvm_vm_module_exit(void);
 
 struct gsvm_vm *gsvm_vm_create(struct gsvm_device *gdev);
 void gsvm_vm_shutdown(struct gsvm_vm *vm);

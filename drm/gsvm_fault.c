@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/**
+ * DOC: Fault service
+ *
+ * From the device's fault ring to its answer:
+ *
+ * 1. *Drain*, in the interrupt's thread: copy records out of the ring, at most
+ *    GSVM_FAULT_BATCH at once, and give the ring's room back (FAULT_ACK), so
+ *    that the device can report on whatever happens to the rest.
+ * 2. *Sort* by address space and block. Neighbours with one block form a
+ *    *slice*.
+ * 3. *Serve* each slice on the workqueue, all slices in parallel: one block,
+ *    one look at the process, one change of the page table, however many
+ *    records it answers. Two slices for one block may meet; the second one
+ *    finds the pages mapped.
+ * 4. *Answer* with a resume of the block's whole range. A fault that cannot be
+ *    served ends its queue first, with a record, so that its harts are not
+ *    there any more to be resumed.
+ *
+ * Nothing is lost: a record leaves the ring only into a batch, and the pool of
+ * batches always has one that comes back. A service that waits for the process
+ * (userfaultfd, I/O, memory) holds one batch and one worker, no lock.
+ *
+ * The device is not trusted. Records are copied before they are looked at; an
+ * ASID nobody has, an address outside of user space, a reason that does not
+ * fit are answered by ending the queue, or, if that is not the ASID's, by
+ * nothing at all. A ring index that cannot be is the end of the device.
+ *
+ * A fault service holds a reference to the address space, and for its time the
+ * process's mm_users. It does not keep the process from dying: a killed
+ * process's memory goes when the service is through.
+ */
+
+#include <linux/dma-mapping.h>
+#include <linux/kref.h>
+#include <linux/mempool.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+
+#include <drm/drm_drv.h>
+#include <drm/drm_managed.h>
+#include <drm/drm_print.h>
+#include <drm/gsvm_drm.h>
+
+#include "gsvm_cmd.h"
+#include "gsvm_device.h"
+#include "gsvm_fault.h"
+#include "gsvm_hw.h"
+#include "gsvm_mirror.h"
+#include "gsvm_populate.h"
+#include "gsvm_queue.h"
+#include "gsvm_trace.h"
+#include "gsvm_vm.h"
+
+/* Records per batch, and batches that exist even when memory does not. */
+#define GSVM_FAULT_BATCH	128
+#define GSVM_FAULT_RESERVE	4
+
+static unsigned int gsvm_fault_ring_log2 = 12;
+module_param_named(fault_ring_log2, gsvm_fault_ring_log2, uint, 0444);
+MODULE_PARM_DESC(fault_ring_log2, "log2 of the fault ring's entries, 4 to 16 (default 12)");
+
+/**
+ * struct gsvm_fault_unit - the fault ring of one device
+ * @ring: records, written by the device
+ * @ring_dma: its bus address
+ * @log2: log2 of its entries
+ * @head: records taken out; the interrupt's thread alone touches it
+ * @batches: pool of &gsvm_fault_batch
+ */
+struct gsvm_fault_unit {
+	struct gsvm_fault *ring;
+	dma_addr_t ring_dma;
+	unsigned int log2;
+	u32 head;
+	mempool_t batches;
+};
+
+/**
+ * struct gsvm_fault_slice - records of one batch that concern one block
+ * @work: serves it
+ * @batch: batch, with a reference
+ * @vm: address space, with a reference
+ * @first: first record
+ * @nr: records
+ */
+struct gsvm_fault_slice {
+	struct work_struct work;
+	struct gsvm_fault_batch *batch;
+	struct gsvm_vm *vm;
+	unsigned int first;
+	unsigned int nr;
+};
+
+/**
+ * struct gsvm_fault_batch - records under service
+ * @ref: one per slice, one for the drain
+ * @gdev: device
+ * @rec: the records, sorted
+ * @slice: slices of them
+ */
+struct gsvm_fault_batch {
+	struct kref ref;
+	struct gsvm_device *gdev;
+	struct gsvm_fault rec[GSVM_FAULT_BATCH];
+	struct gsvm_fault_slice slice[GSVM_FAULT_BATCH];
+};
+
+static void gsvm_fault_batch_release(struct kref *ref)
+{
+	struct gsvm_fault_batch *batch = container_of(ref, struct gsvm_fault_batch, ref);
+	struct gsvm_device *gdev = batch->gdev;
+
+	mempool_free(batch, &gdev->fault->batches);
+	drm_dev_put(&gdev->drm);
+}
+
+static u64 gsvm_fault_block(const struct gsvm_fault *rec)
+{
+	return rec->addr >> GSVM_BLOCK_SHIFT;
+}
+
+static int gsvm_fault_cmp(const void *a, const void *b)
+{
+	const struct gsvm_fault *x = a, *y = b;
+
+	if (x->asid != y->asid)
+		return x->asid < y->asid ? -1 : 1;
+	if (x->addr != y->addr)
+		return x->addr < y->addr ? -1 : 1;
+	return 0;
+}
+
+/* What the walk met, as a reason to end the queue; NONE if it can be served. */
+static u32 gsvm_fault_hopeless(const struct gsvm_fault *rec)
+{
+	if (rec->access > GSVM_ACCESS_ATOMIC)
+		return DRM_GSVM_REASON_HARDWARE;
+	switch (rec->reason) {
+	case GSVM_FAULT_NOT_PRESENT:
+	case GSVM_FAULT_PERMISSION:
+		return rec->addr < TASK_SIZE_MAX ? DRM_GSVM_REASON_NONE :
+						   DRM_GSVM_REASON_NOT_MAPPED;
+	case GSVM_FAULT_ADDRESS:
+		return DRM_GSVM_REASON_NOT_MAPPED;
+	default:
+		return DRM_GSVM_REASON_HARDWARE;
+	}
+}
+
+static void gsvm_fault_fail(struct gsvm_fault_slice *slice, const struct gsvm_fault *rec,
+			    u32 reason)
+{
+	struct gsvm_queue_error err = {
+		.error = DRM_GSVM_ERROR_FAULT,
+		.reason = reason,
+		.access = min_t(u32, rec->access, DRM_GSVM_ACCESS_ATOMIC),
+		.addr = rec->addr,
+		.pc = rec->pc,
+		.work_item = rec->work_item,
+		.time_ns = rec->time,
+	};
+
+	atomic64_inc(&slice->vm->stats.faults_failed);
+	gsvm_queue_fault(slice->vm->gdev, rec->queue, rec->asid, &err);
+}
+
+static void gsvm_fault_fail_all(struct gsvm_fault_slice *slice, u32 reason)
+{
+	unsigned int i;
+
+	for (i = 0; i < slice->nr; i++)
+		gsvm_fault_fail(slice, &slice->batch->rec[slice->first + i], reason);
+}
+
+static void gsvm_fault_resume(struct gsvm_fault_slice *slice)
+{
+	u64 start = round_down(slice->batch->rec[slice->first].addr, GSVM_BLOCK_SIZE);
+	struct gsvm_cmd cmd = {
+		.op = GSVM_CMD_RESUME,
+		.id = slice->vm->asid,
+		.start = start,
+		.end = start + GSVM_BLOCK_SIZE,
+	};
+
+	/* Addresses the command cannot name were never served. */
+	if (cmd.end <= 1ull << GSVM_VA_BITS)
+		gsvm_cmd_submit(slice->vm->gdev, &cmd, 1);
+}
+
+static unsigned int gsvm_fault_page(const struct gsvm_fault *rec)
+{
+	return (rec->addr >> PAGE_SHIFT) & (GSVM_BLOCK_PAGES - 1);
+}
+
+static bool gsvm_fault_writes(const struct gsvm_fault *rec)
+{
+	return rec->access == GSVM_ACCESS_WRITE || rec->access == GSVM_ACCESS_ATOMIC;
+}
+
+/* Gather what the slice's records want. Returns whether anything can be served. */
+static bool gsvm_fault_request(struct gsvm_fault_slice *slice, struct gsvm_request *req)
+{
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < slice->nr; i++) {
+		const struct gsvm_fault *rec = &slice->batch->rec[slice->first + i];
+		unsigned int page = gsvm_fault_page(rec);
+
+		if (gsvm_fault_hopeless(rec))
+			continue;
+		any = true;
+		if (gsvm_fault_writes(rec))
+			__set_bit(page, req->write);
+		else if (rec->access == GSVM_ACCESS_EXEC)
+			__set_bit(page, req->exec);
+		else
+			__set_bit(page, req->read);
+	}
+	return any;
+}
+
+/* Why a record's access cannot be served; NONE if it can. */
+static u32 gsvm_fault_verdict(const struct gsvm_fault *rec, const struct gsvm_request *req)
+{
+	unsigned int page = gsvm_fault_page(rec);
+	u32 reason = gsvm_fault_hopeless(rec);
+
+	if (reason)
+		return reason;
+	if (gsvm_fault_writes(rec) && test_bit(page, req->denied_write))
+		return DRM_GSVM_REASON_PERMISSION;
+	if (rec->access == GSVM_ACCESS_EXEC && test_bit(page, req->denied_exec))
+		return DRM_GSVM_REASON_PERMISSION;
+	return req->reason[page];
+}
+
+static void gsvm_fault_answer(struct gsvm_fault_slice *slice, const struct gsvm_request *req)
+{
+	unsigned int i;
+
+	for (i = 0; i < slice->nr; i++) {
+		const struct gsvm_fault *rec = &slice->batch->rec[slice->first + i];
+		u32 reason = gsvm_fault_verdict(rec, req);
+
+		if (reason)
+			gsvm_fault_fail(slice, rec, reason);
+	}
+}
+
+static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
+{
+	struct gsvm_request *req;
+	struct gsvm_block *block;
+	int ret;
+
+	req = kzalloc(sizeof(*req), GFP_KERNEL);
+	if (!req)
+		return -EAGAIN;
+	if (!gsvm_fault_request(slice, req)) {
+		gsvm_fault_answer(slice, req);
+		ret = 0;
+		goto out;
+	}
+	block = gsvm_mirror_block_get(slice->vm->mirror, slice->batch->rec[slice->first].addr);
+	if (IS_ERR(block)) {
+		ret = PTR_ERR(block);
+		goto out;
+	}
+	ret = gsvm_populate(slice->vm, block, req);
+	if (!ret)
+		gsvm_fault_answer(slice, req);
+	gsvm_block_release_if_empty(block);
+	gsvm_block_put(block);
+out:
+	kfree(req);
+	return ret;
+}
+
+static void gsvm_fault_serve(struct work_struct *work)
+{
+	struct gsvm_fault_slice *slice = container_of(work, struct gsvm_fault_slice, work);
+	const struct gsvm_fault *rec = &slice->batch->rec[slice->first];
+	struct gsvm_vm *vm = slice->vm;
+	u64 start = ktime_get_ns();
+	int ret = 0;
+
+	trace_gsvm_fault_begin(vm->gdev, vm->asid, rec->addr, slice->nr);
+	atomic64_add(slice->nr, &vm->stats.faults);
+	atomic64_inc(&vm->stats.fault_services);
+
+	if (mmget_not_zero(vm->mm)) {
+		ret = gsvm_fault_serve_block(slice);
+		mmput(vm->mm);
+	} else {
+		gsvm_fault_fail_all(slice, DRM_GSVM_REASON_GONE);
+	}
+	/* After an error, too: then the device tries again. */
+	gsvm_fault_resume(slice);
+
+	trace_gsvm_fault_end(vm->gdev, vm->asid, rec->addr, slice->nr, ret);
+	atomic64_add(ktime_get_ns() - start, &vm->stats.fault_ns);
+	gsvm_vm_put(vm);
+	kref_put(&slice->batch->ref, gsvm_fault_batch_release);
+}
+
+static void gsvm_fault_dispatch(struct gsvm_fault_batch *batch, unsigned int n)
+{
+	unsigned int first, end, slices = 0;
+
+	sort(batch->rec, n, sizeof(batch->rec[0]), gsvm_fault_cmp, NULL);
+	for (first = 0; first < n; first = end) {
+		struct gsvm_fault *rec = &batch->rec[first];
+		struct gsvm_fault_slice *slice = &batch->slice[slices];
+
+		for (end = first + 1; end < n; end++)
+			if (batch->rec[end].asid != rec->asid ||
+			    gsvm_fault_block(&batch->rec[end]) != gsvm_fault_block(rec))
+				break;
+		slice->vm = gsvm_vm_lookup_asid(batch->gdev, rec->asid);
+		/* Its queues are stopped or never were: nobody waits. */
+		if (!slice->vm)
+			continue;
+		slice->batch = batch;
+		slice->first = first;
+		slice->nr = end - first;
+		INIT_WORK(&slice->work, gsvm_fault_serve);
+		kref_get(&batch->ref);
+		queue_work(gsvm_wq, &slice->work);
+		slices++;
+	}
+}
+
+/* Take up to one batch out of the ring. Returns records taken. */
+static unsigned int gsvm_fault_drain(struct gsvm_device *gdev)
+{
+	struct gsvm_fault_unit *fault = gdev->fault;
+	u32 mask = (1u << fault->log2) - 1;
+	u32 n = READ_ONCE(gdev->status->fault_tail) - fault->head;
+	struct gsvm_fault_batch *batch;
+	u32 i;
+
+	if (!n)
+		return 0;
+	if (n > mask + 1) {
+		gsvm_device_wedge(gdev, "fault ring index out of range");
+		return 0;
+	}
+	dma_rmb();	/* records after the index, pairs with the device's release */
+
+	n = min_t(u32, n, GSVM_FAULT_BATCH);
+	batch = mempool_alloc(&fault->batches, GFP_KERNEL);
+	kref_init(&batch->ref);
+	batch->gdev = gdev;
+	drm_dev_get(&gdev->drm);
+	for (i = 0; i < n; i++)
+		batch->rec[i] = fault->ring[(fault->head + i) & mask];
+	fault->head += n;
+	gsvm_fault_dispatch(batch, n);
+	kref_put(&batch->ref, gsvm_fault_batch_release);
+	return n;
+}
+
+/**
+ * gsvm_fault_irq() - the device has faults to report
+ * @gdev: device
+ *
+ * The device interrupts when the ring stops being empty and when an
+ * acknowledgement leaves records behind, so a look after the last
+ * acknowledgement is not needed.
+ *
+ * Context: thread of the fault interrupt.
+ */
+void gsvm_fault_irq(struct gsvm_device *gdev)
+{
+	struct gsvm_cmd ack = { .op = GSVM_CMD_FAULT_ACK };
+	u32 before = gdev->fault->head;
+
+	while (!gsvm_device_is_wedged(gdev) && gsvm_fault_drain(gdev))
+		;
+	if (gdev->fault->head == before)
+		return;
+	ack.arg = gdev->fault->head;
+	gsvm_cmd_submit(gdev, &ack, 1);
+}
+
+static void gsvm_fault_fini(struct drm_device *drm, void *data)
+{
+	struct gsvm_fault_unit *fault = data;
+
+	mempool_exit(&fault->batches);
+}
+
+/**
+ * gsvm_fault_init() - set up the fault ring
+ * @gdev: device, not enabled yet
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int gsvm_fault_init(struct gsvm_device *gdev)
+{
+	struct gsvm_fault_unit *fault;
+	int ret;
+
+	fault = drmm_kzalloc(&gdev->drm, sizeof(*fault), GFP_KERNEL);
+	if (!fault)
+		return -ENOMEM;
+	fault->log2 = clamp(gsvm_fault_ring_log2, 4u, 16u);
+	fault->ring = dmam_alloc_coherent(gdev->drm.dev, sizeof(*fault->ring) << fault->log2,
+					  &fault->ring_dma, GFP_KERNEL);
+	if (!fault->ring)
+		return -ENOMEM;
+	ret = mempool_init_kmalloc_pool(&fault->batches, GSVM_FAULT_RESERVE,
+					sizeof(struct gsvm_fault_batch));
+	if (ret)
+		return ret;
+	ret = drmm_add_action_or_reset(&gdev->drm, gsvm_fault_fini, fault);
+	if (ret)
+		return ret;
+
+	gdev->fault = fault;
+	gsvm_hw_write64(gdev, GSVM_REG_FAULT_BASE, fault->ring_dma);
+	gsvm_hw_write32(gdev, GSVM_REG_FAULT_LOG2, fault->log2);
+	return 0;
+}

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/**
+ * DOC: Populating a block
+ *
+ * Makes the pages that the device needs present in the process, reads where
+ * the block's pages are, and maps them.
+ *
+ * Only the pages that are needed are required. They are brought in one by one
+ * by handle_mm_fault(), as the process's own access would: with the access
+ * that the device wanted and nothing more, so that a read leaves the zero page
+ * and pages shared by fork() shared, and with the process's handlers
+ * (userfaultfd) in their role. hmm_range_fault() is not asked to do it,
+ * because it faults in all of a hole when any page of it is wanted.
+ *
+ * Everything else in the block that belongs to the same mappings and that the
+ * CPU has already is read along by hmm_range_fault() and mapped, with the
+ * rights that the CPU's entry has at this moment. Nothing is brought in for
+ * it. A page is mapped writable only if the CPU's entry is; whoever makes that
+ * entry read-only tells the notifier.
+ *
+ * All happens against the notifier's sequence: begin, look, then, under the
+ * block's lock, check that nothing was invalidated, and map. When something
+ * was, it starts over, at most GSVM_POPULATE_TRIES times. Then the faults are
+ * answered as if they had been served: the device tries again and reports
+ * again, others get their turn meanwhile, and nothing is held. The process
+ * alone can keep this going, by changing the very block for ever, and only it
+ * pays for it.
+ */
+
+#include <linux/hmm.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include <drm/gsvm_drm.h>
+
+#include "gsvm_mirror.h"
+#include "gsvm_populate.h"
+#include "gsvm_trace.h"
+#include "gsvm_vm.h"
+
+#define GSVM_POPULATE_TRIES	16
+
+/* Looks at one mapping before the page that was brought in counts as lost again. */
+#define GSVM_POPULATE_ROUNDS	3
+
+/**
+ * struct gsvm_populate - one service at work
+ * @vm: address space
+ * @block: block
+ * @req: what is wanted
+ * @pages: what was found
+ * @seq: notifier sequence that @pages was read at
+ * @fault_flags: FAULT_FLAG_TRIED once a fault had to let go of mmap_lock
+ * @oom: a fault ended for want of memory
+ */
+struct gsvm_populate {
+	struct gsvm_vm *vm;
+	struct gsvm_block *block;
+	struct gsvm_request *req;
+	struct gsvm_block_pages pages;
+	unsigned long seq;
+	unsigned int fault_flags;
+	bool oom;
+};
+
+static unsigned long gsvm_page_addr(const struct gsvm_populate *p, unsigned int i)
+{
+	return p->block->start + ((unsigned long)i << PAGE_SHIFT);
+}
+
+static unsigned int gsvm_page_index(const struct gsvm_populate *p, unsigned long addr)
+{
+	return (addr - p->block->start) >> PAGE_SHIFT;
+}
+
+static bool gsvm_page_needed(const struct gsvm_request *req, unsigned int i)
+{
+	return req->reason[i] == DRM_GSVM_REASON_NONE &&
+	       (test_bit(i, req->read) || test_bit(i, req->write) || test_bit(i, req->exec));
+}
+
+/* Next page at or behind @i, below @end, that is wanted and not given up. */
+static unsigned int gsvm_next_needed(const struct gsvm_populate *p, unsigned int i,
+				     unsigned int end)
+{
+	while (i < end && !gsvm_page_needed(p->req, i))
+		i++;
+	return i;
+}
+
+/* Take from page @i's request what its mapping does not allow the process. */
+static void gsvm_vma_check(struct gsvm_populate *p, const struct vm_area_struct *vma,
+			   unsigned int i)
+{
+	struct gsvm_request *req = p->req;
+
+	if (!(vma->vm_flags & VM_READ)) {
+		req->reason[i] = DRM_GSVM_REASON_PERMISSION;
+		return;
+	}
+	if (vma->vm_flags & (VM_IO | VM_PFNMAP)) {
+		req->reason[i] = DRM_GSVM_REASON_UNSUPPORTED;
+		return;
+	}
+	if (!(vma->vm_flags & VM_WRITE) && __test_and_clear_bit(i, req->write))
+		__set_bit(i, req->denied_write);
+	if (!(vma->vm_flags & VM_EXEC) && __test_and_clear_bit(i, req->exec))
+		__set_bit(i, req->denied_exec);
+}
+
+static bool gsvm_page_satisfied(const struct gsvm_populate *p, unsigned int i)
+{
+	unsigned long want = HMM_PFN_VALID;
+
+	if (test_bit(i, p->req->write))
+		want |= HMM_PFN_WRITE;
+	return (p->pages.pfn[i] & want) == want;
+}
+
+/*
+ * Bring in one page as the process's own access would. 0: done, or given up
+ * with a reason; -EAGAIN: mmap_lock was let go and is not held; -ENOMEM.
+ */
+static int gsvm_fault_in(struct gsvm_populate *p, struct vm_area_struct *vma, unsigned int i)
+{
+	unsigned int flags = FAULT_FLAG_REMOTE | FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE |
+			     p->fault_flags;
+	vm_fault_t ret;
+
+	if (test_bit(i, p->req->write))
+		flags |= FAULT_FLAG_WRITE;
+	ret = handle_mm_fault(vma, gsvm_page_addr(p, i), flags, NULL);
+	if (ret & VM_FAULT_COMPLETED)
+		return -EAGAIN;
+	if (ret & VM_FAULT_RETRY) {
+		p->fault_flags = FAULT_FLAG_TRIED;
+		return -EAGAIN;
+	}
+	if (ret & VM_FAULT_OOM)
+		return -ENOMEM;
+	if (ret & (VM_FAULT_HWPOISON | VM_FAULT_HWPOISON_LARGE))
+		p->req->reason[i] = DRM_GSVM_REASON_POISON;
+	else if (ret & VM_FAULT_SIGBUS)
+		p->req->reason[i] = DRM_GSVM_REASON_BUS;
+	else if (ret & VM_FAULT_ERROR)
+		p->req->reason[i] = DRM_GSVM_REASON_PERMISSION;
+	return 0;
+}
+
+static int gsvm_snapshot(struct gsvm_populate *p, unsigned long start, unsigned long end)
+{
+	struct hmm_range range = {
+		.notifier = &p->block->notifier,
+		.notifier_seq = p->seq,
+		.start = start,
+		.end = end,
+		.hmm_pfns = &p->pages.pfn[gsvm_page_index(p, start)],
+	};
+
+	return hmm_range_fault(&range);
+}
+
+/*
+ * Bring in every needed page of pages [first, end) that is not there. Sets
+ * *@missing if there was one. On -EAGAIN, mmap_lock is not held.
+ */
+static int gsvm_fault_in_missing(struct gsvm_populate *p, struct vm_area_struct *vma,
+				 unsigned int first, unsigned int end, bool *missing)
+{
+	unsigned int i;
+	int ret;
+
+	*missing = false;
+	for (i = gsvm_next_needed(p, first, end); i < end; i = gsvm_next_needed(p, i + 1, end)) {
+		if (gsvm_page_satisfied(p, i))
+			continue;
+		if (p->pages.pfn[i] & HMM_PFN_ERROR) {
+			/* There is something, but no page the device could use. */
+			p->req->reason[i] = DRM_GSVM_REASON_UNSUPPORTED;
+			continue;
+		}
+		*missing = true;
+		ret = gsvm_fault_in(p, vma, i);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/*
+ * One mapping's part of the block, which holds a needed page. 0: all needed
+ * pages are in p->pages or given up; -EBUSY: invalidated or lost again; -EAGAIN
+ * like -EBUSY, and mmap_lock is not held; -ENOMEM.
+ */
+static int gsvm_populate_vma(struct gsvm_populate *p, struct vm_area_struct *vma)
+{
+	unsigned long start = max(vma->vm_start, p->block->start);
+	unsigned long end = min(vma->vm_end, p->block->start + GSVM_BLOCK_SIZE);
+	unsigned int first = gsvm_page_index(p, start), last = gsvm_page_index(p, end - 1);
+	unsigned int round;
+	bool missing;
+	int ret;
+
+	for (round = 0; round < GSVM_POPULATE_ROUNDS; round++) {
+		ret = gsvm_snapshot(p, start, end);
+		if (ret)
+			return ret == -ENOMEM ? ret : -EBUSY;
+		ret = gsvm_fault_in_missing(p, vma, first, last + 1, &missing);
+		if (ret)
+			return ret;
+		if (!missing) {
+			if (vma->vm_flags & VM_EXEC)
+				bitmap_set(p->pages.exec, first, last + 1 - first);
+			return 0;
+		}
+	}
+	return -EBUSY;
+}
+
+/* Fill p->pages. Errors as for gsvm_populate_vma(), mmap_lock not held. */
+static int gsvm_populate_look(struct gsvm_populate *p)
+{
+	struct mm_struct *mm = p->vm->mm;
+	unsigned int i = 0;
+	int ret = 0;
+
+	memset(&p->pages, 0, sizeof(p->pages));
+	p->seq = mmu_interval_read_begin(&p->block->notifier);
+
+	mmap_read_lock(mm);
+	while ((i = gsvm_next_needed(p, i, GSVM_BLOCK_PAGES)) < GSVM_BLOCK_PAGES) {
+		struct vm_area_struct *vma = vma_lookup(mm, gsvm_page_addr(p, i));
+		unsigned long end;
+		unsigned int j;
+
+		if (!vma) {
+			p->req->reason[i++] = DRM_GSVM_REASON_NOT_MAPPED;
+			continue;
+		}
+		end = min(vma->vm_end, p->block->start + GSVM_BLOCK_SIZE);
+		for (j = i; j <= gsvm_page_index(p, end - 1); j++)
+			if (gsvm_page_needed(p->req, j))
+				gsvm_vma_check(p, vma, j);
+		if (gsvm_next_needed(p, i, j) < j) {
+			ret = gsvm_populate_vma(p, vma);
+			if (ret == -EAGAIN)
+				return ret;
+			if (ret)
+				break;
+		}
+		i = j;
+	}
+	mmap_read_unlock(mm);
+	return ret;
+}
+
+/* Give up what was found and could still not be mapped. */
+static void gsvm_populate_verify(struct gsvm_populate *p)
+{
+	unsigned int i;
+
+	for (i = gsvm_next_needed(p, 0, GSVM_BLOCK_PAGES); i < GSVM_BLOCK_PAGES;
+	     i = gsvm_next_needed(p, i + 1, GSVM_BLOCK_PAGES))
+		if (!gsvm_block_page_mapped(p->block, i))
+			p->req->reason[i] = DRM_GSVM_REASON_UNSUPPORTED;
+}
+
+/* Map p->pages. 0; -EBUSY: invalidated meanwhile; -ENOMEM; -ENODEV. */
+static int gsvm_populate_commit(struct gsvm_populate *p)
+{
+	struct gsvm_block *block = p->block;
+	struct gsvm_block_table *table = NULL;
+	int ret;
+
+	if (!READ_ONCE(block->table) && !gsvm_block_can_be_huge(block, &p->pages)) {
+		table = gsvm_block_table_alloc(block->mirror);
+		if (!table)
+			return -ENOMEM;
+	}
+
+	mutex_lock(&block->lock);
+	if (gsvm_mirror_is_dead(block->mirror) || !block->slot) {
+		ret = -ENODEV;
+	} else if (mmu_interval_read_retry(&block->notifier, p->seq)) {
+		ret = -EBUSY;
+	} else {
+		if (!block->table)
+			swap(block->table, table);
+		ret = gsvm_block_map(block, &p->pages);
+		if (!ret || ret == -EFAULT) {
+			gsvm_populate_verify(p);
+			ret = 0;
+		}
+	}
+	trace_gsvm_map(p->vm->gdev, p->vm->asid, block->start, block->nr_mapped,
+		       block->state == GSVM_BLOCK_HUGE);
+	mutex_unlock(&block->lock);
+	gsvm_block_table_free(block->mirror, table);
+
+	if (ret == -EAGAIN) {
+		/* What was mapped had gone stale: it is zapped, now flush it. */
+		gsvm_block_settle(block);
+		ret = -EBUSY;
+	}
+	return ret;
+}
+
+/* A 2 MiB leaf was possible and could not be made: have a table next time. */
+static int gsvm_populate_add_table(struct gsvm_block *block)
+{
+	struct gsvm_block_table *table = gsvm_block_table_alloc(block->mirror);
+
+	if (!table)
+		return -ENOMEM;
+	mutex_lock(&block->lock);
+	if (!block->table && block->slot)
+		swap(block->table, table);
+	mutex_unlock(&block->lock);
+	gsvm_block_table_free(block->mirror, table);
+	return 0;
+}
+
+static int gsvm_populate_once(struct gsvm_populate *p)
+{
+	int ret = gsvm_populate_look(p);
+
+	if (ret) {
+		p->oom |= ret == -ENOMEM;
+		return ret;
+	}
+	ret = gsvm_populate_commit(p);
+	if (ret == -ENOMEM && !READ_ONCE(p->block->table))
+		gsvm_populate_add_table(p->block);
+	return ret;
+}
+
+/**
+ * gsvm_populate() - map the pages of a block that the device needs
+ * @vm: address space; the caller holds a reference to its process's mm_users
+ * @block: block, with a reference
+ * @req: what is needed; the reasons are filled in
+ *
+ * Context: process, sleeps, also for as long as the process's own userfaultfd
+ * handler likes; no locks held.
+ * Return: 0 when every needed page is mapped or has a reason; -EAGAIN when the
+ * device has to try again; -ENODEV when the mirror is dead.
+ */
+int gsvm_populate(struct gsvm_vm *vm, struct gsvm_block *block, struct gsvm_request *req)
+{
+	struct gsvm_populate *p;
+	unsigned int try, i;
+	int ret = -ENOMEM;
+
+	p = kzalloc(sizeof(*p), GFP_KERNEL);
+	if (!p)
+		return -EAGAIN;
+	p->vm = vm;
+	p->block = block;
+	p->req = req;
+
+	for (try = 0; try < GSVM_POPULATE_TRIES; try++) {
+		ret = gsvm_populate_once(p);
+		if (!ret || ret == -ENODEV)
+			break;
+		atomic64_inc(&vm->stats.fault_retries);
+		cond_resched();
+	}
+	if (ret == -ENOMEM && p->oom) {
+		/* Memory is short, for this process at least, and stays so. */
+		for (i = gsvm_next_needed(p, 0, GSVM_BLOCK_PAGES); i < GSVM_BLOCK_PAGES;
+		     i = gsvm_next_needed(p, i + 1, GSVM_BLOCK_PAGES))
+			req->reason[i] = DRM_GSVM_REASON_NO_MEMORY;
+		ret = 0;
+	}
+	kfree(p);
+	return !ret || ret == -ENODEV ? ret : -EAGAIN;
+}

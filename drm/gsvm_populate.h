@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+#ifndef GSVM_POPULATE_H
+#define GSVM_POPULATE_H
+
+#include <linux/bitmap.h>
+
+#include "gsvm_block.h"
+
+struct gsvm_vm;
+
+/**
+ * struct gsvm_request - what is wanted of one block, and what became of it
+ * @read: in, pages that somebody wants to read
+ * @write: in, pages that somebody wants to write; out, less the denied ones
+ * @exec: in, pages that somebody wants to execute; out, less the denied ones
+ * @denied_write: out, pages whose mapping does not allow writing
+ * @denied_exec: out, pages whose mapping does not allow execution
+ * @reason: out, per page: DRM_GSVM_REASON_* why it cannot be mapped at all,
+ *	whatever the access; DRM_GSVM_REASON_NONE if it is mapped or not wanted
+ */
+struct gsvm_request {
+	DECLARE_BITMAP(read, GSVM_BLOCK_PAGES);
+	DECLARE_BITMAP(write, GSVM_BLOCK_PAGES);
+	DECLARE_BITMAP(exec, GSVM_BLOCK_PAGES);
+	DECLARE_BITMAP(denied_write, GSVM_BLOCK_PAGES);
+	DECLARE_BITMAP(denied_exec, GSVM_BLOCK_PAGES);
+	u8 reason[GSVM_BLOCK_PAGES];
+};
+
+int gsvm_populate(struct gsvm_vm *vm, struct gsvm_block *block, struct gsvm_request *req);
+
+#endif
