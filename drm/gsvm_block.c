@@ -59,7 +59,7 @@ static struct device *gsvm_block_dev(const struct gsvm_block *block)
  */
 struct gsvm_block_table *gsvm_block_table_alloc(struct gsvm_mirror *mirror)
 {
-	struct gsvm_block_table *table = kzalloc(sizeof(*table), GFP_KERNEL);
+	struct gsvm_block_table *table = kzalloc_obj(*table);
 
 	if (!table)
 		return NULL;
@@ -224,7 +224,7 @@ static bool gsvm_block_map_huge(struct gsvm_block *block, const struct gsvm_bloc
 		gsvm_block_invalidate_tlb(block, 0, GSVM_BLOCK_PAGES - 1);
 		gsvm_tlb_send(gsvm_mirror_tlb(block->mirror), block->flush);
 	}
-	smp_store_release(block->slot, gsvm_pte_make_huge(dma, rights));
+	smp_store_release(block->slot, gsvm_pte_make_huge(dma, rights)); /* pairs with the walk */
 	block->state = GSVM_BLOCK_HUGE;
 	block->huge_pfn = frame;
 	gsvm_block_count(block, GSVM_BLOCK_PAGES);
@@ -257,7 +257,7 @@ static int gsvm_block_map_page(struct gsvm_block *block, unsigned int i, unsigne
 	if (dma == DMA_MAPPING_ERROR)
 		return -EFAULT;
 	block->table->pfn[i] = frame;
-	smp_store_release(&entry[i], gsvm_pte_make(dma, rights));
+	smp_store_release(&entry[i], gsvm_pte_make(dma, rights)); /* pairs with the walk */
 	gsvm_block_count(block, 1);
 	return 0;
 }
@@ -286,7 +286,7 @@ static int gsvm_block_map_table(struct gsvm_block *block, const struct gsvm_bloc
 	if (block->nr_mapped) {
 		block->state = GSVM_BLOCK_PAGES_MAPPED;
 		if (gsvm_pte_read(block->slot) != way)
-			smp_store_release(block->slot, way);
+			smp_store_release(block->slot, way); /* pairs with the walk */
 	}
 	return ret;
 }

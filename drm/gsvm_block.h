@@ -59,7 +59,7 @@ struct gsvm_block {
 	struct gsvm_mirror *mirror;
 	struct kref ref;
 	unsigned long start;
-	struct mutex lock;
+	struct mutex lock;	/* everything below, and the entries */
 	u64 *slot;
 	enum gsvm_block_state state;
 	struct gsvm_block_table *table;

@@ -258,7 +258,7 @@ static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
 	struct gsvm_block *block;
 	int ret;
 
-	req = kzalloc(sizeof(*req), GFP_KERNEL);
+	req = kzalloc_obj(*req);
 	if (!req)
 		return -EAGAIN;
 	if (!gsvm_fault_request(slice, req)) {
@@ -370,8 +370,8 @@ static unsigned int gsvm_fault_drain(struct gsvm_device *gdev)
  * @gdev: device
  *
  * The device interrupts when the ring stops being empty and when an
- * acknowledgement leaves records behind, so a look after the last
- * acknowledgement is not needed.
+ * FAULT_ACK leaves records behind, so a look after the last
+ * FAULT_ACK is not needed.
  *
  * Context: thread of the fault interrupt.
  */

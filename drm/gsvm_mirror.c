@@ -181,7 +181,7 @@ static bool gsvm_mirror_invalidate_start(struct mmu_interval_notifier *notifier,
 	if (!wait)
 		return true;
 
-	*finish = kmalloc(sizeof(**finish), GFP_NOWAIT | __GFP_NOWARN);
+	*finish = kmalloc_obj(**finish, GFP_NOWAIT | __GFP_NOWARN);
 	/* No memory for a second pass: do it now. */
 	if (!*finish)
 		gsvm_block_settle(block);
@@ -259,7 +259,7 @@ static void gsvm_block_prime_lockdep(struct gsvm_block *block)
 
 static struct gsvm_block *gsvm_block_create(struct gsvm_mirror *mirror, unsigned long start)
 {
-	struct gsvm_block *block = kzalloc(sizeof(*block), GFP_KERNEL);
+	struct gsvm_block *block = kzalloc_obj(*block);
 	int ret;
 
 	if (!block)
@@ -432,7 +432,7 @@ static void gsvm_mirror_collect(struct work_struct *work)
  */
 struct gsvm_mirror *gsvm_mirror_create(struct gsvm_vm *vm)
 {
-	struct gsvm_mirror *mirror = kzalloc(sizeof(*mirror), GFP_KERNEL);
+	struct gsvm_mirror *mirror = kzalloc_obj(*mirror);
 	int ret;
 
 	if (!mirror)

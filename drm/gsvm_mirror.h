@@ -33,7 +33,7 @@ struct gsvm_mirror {
 	struct xarray blocks;
 	bool dead;
 	bool need_unmap;
-	spinlock_t gc_lock;
+	spinlock_t gc_lock;	/* gc_list */
 	struct list_head gc_list;
 	struct delayed_work gc_work;
 };

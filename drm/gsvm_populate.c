@@ -352,7 +352,7 @@ int gsvm_populate(struct gsvm_vm *vm, struct gsvm_block *block, struct gsvm_requ
 	unsigned int try, i;
 	int ret = -ENOMEM;
 
-	p = kzalloc(sizeof(*p), GFP_KERNEL);
+	p = kzalloc_obj(*p);
 	if (!p)
 		return -EAGAIN;
 	p->vm = vm;

@@ -96,7 +96,7 @@ static void gsvm_pt_dir_free(struct gsvm_pt *pt, struct gsvm_pt_dir *dir, unsign
 
 static struct gsvm_pt_dir *gsvm_pt_dir_alloc(struct gsvm_pt *pt, unsigned int level)
 {
-	struct gsvm_pt_dir *dir = kzalloc(sizeof(*dir), GFP_KERNEL);
+	struct gsvm_pt_dir *dir = kzalloc_obj(*dir);
 
 	if (!dir)
 		return NULL;

@@ -2,6 +2,7 @@
 #ifndef GSVM_PT_H
 #define GSVM_PT_H
 
+#include <linux/bits.h>
 #include <linux/mutex.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
@@ -23,7 +24,7 @@ struct gsvm_pt_dir;
  * The software bit of an entry that is no longer valid but whose DMA mapping
  * is still there: it goes when no TLB can hold the translation any more.
  */
-#define GSVM_PTE_SW_ZOMBIE	(1ull << GSVM_PTE_SW_SHIFT)
+#define GSVM_PTE_SW_ZOMBIE	BIT_ULL(GSVM_PTE_SW_SHIFT)
 
 /* All rights a leaf can carry. */
 #define GSVM_PTE_RIGHTS		(GSVM_PTE_R | GSVM_PTE_W | GSVM_PTE_X | GSVM_PTE_AT)
@@ -49,7 +50,7 @@ struct gsvm_pt_table {
  */
 struct gsvm_pt {
 	struct device *dev;
-	struct mutex lock;
+	struct mutex lock;	/* the tree of directories */
 	struct gsvm_pt_dir *root;
 	size_t bytes;
 };

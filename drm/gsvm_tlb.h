@@ -34,7 +34,7 @@ struct gsvm_tlb_range {
  */
 struct gsvm_tlb {
 	struct gsvm_vm *vm;
-	struct mutex lock;
+	struct mutex lock;	/* the open batch and what was sent */
 	struct gsvm_tlb_range range[GSVM_TLB_RANGES];
 	unsigned int nr;
 	u64 open;

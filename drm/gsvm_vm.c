@@ -102,7 +102,7 @@ static void gsvm_vm_release(struct kref *ref)
 
 static struct gsvm_vm *gsvm_vm_alloc(struct gsvm_device *gdev)
 {
-	struct gsvm_vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL);
+	struct gsvm_vm *vm = kzalloc_obj(*vm);
 
 	if (!vm)
 		return NULL;

@@ -60,14 +60,14 @@ struct gsvm_vm {
 	struct mm_struct *mm;
 	u32 asid;
 	struct gsvm_mirror *mirror;
-	struct mutex queue_lock;
+	struct mutex queue_lock;	/* queues, doorbells, dead */
 	struct list_head queues;
 	unsigned long *doorbells;
 	bool dead;
 	wait_queue_head_t event_wq;
 	atomic64_t event_seq;
 	struct gsvm_vm_stats stats;
-	struct mutex shutdown_lock;
+	struct mutex shutdown_lock;	/* down */
 	bool down;
 	struct work_struct free_work;
 };
