@@ -13,9 +13,7 @@
 struct gsvm_device;
 struct gsvm_mirror;
 
-/**
- * struct gsvm_vm_stats - counters behind DRM_IOCTL_GSVM_VM_QUERY, same names
- */
+/* Counters behind DRM_IOCTL_GSVM_VM_QUERY; struct drm_gsvm_vm_query explains each. */
 struct gsvm_vm_stats {
 	atomic64_t faults;
 	atomic64_t faults_failed;

@@ -151,18 +151,27 @@
  */
 struct gsvm_status {
 	__u32 cmd_head;
+	/* private: */
 	__u32 rsvd0[15];
+	/* public: */
 	__u32 fault_tail;
+	/* private: */
 	__u32 rsvd1[15];
+	/* public: */
 	struct {
 		__u32 done;
 		__u32 errors;
 		__u32 rsvd[14];
 	} copy[GSVM_MAX_COPY_ENGINES];
+	/* private: */
 	__u8 rsvd2[0x400 - 0x180];
+	/* public: */
 	__u64 event[16];
+	/* private: */
 	__u8 rsvd3[0x800 - 0x480];
+	/* public: */
 	__u64 qerror[64];
+	/* private: */
 	__u8 rsvd4[0x1000 - 0xa00];
 };
 
