@@ -29,12 +29,9 @@ struct vfio;		/* vfio.h: the vfio-user server */
 
 #define GPU_MAX_CORES	16
 
-/* The limits that the registers tell. */
+/* Limits; those of queues stand in queue.h. */
 #define GPU_NUM_ASIDS	GSVM_MAX_ASIDS
 #define GPU_NUM_QUEUES	GSVM_MAX_QUEUES
-#define GPU_GROUP_MEM	(64u << 10)	/* bytes per work-group */
-#define GPU_PRIVATE_MEM	(64u << 10)	/* bytes per work-item */
-#define GPU_MAX_GROUP	1024		/* work-items per work-group */
 #define GPU_MAX_HARTS	(64u << 10)	/* most that --harts accepts */
 #define GPU_MIN_VRAM	(64ull << 20)
 #define GPU_MAX_VRAM	(64ull << 30)
