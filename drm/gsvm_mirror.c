@@ -58,6 +58,8 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include <drm/drm_drv.h>
+
 #include "gsvm_block.h"
 #include "gsvm_device.h"
 #include "gsvm_mirror.h"
@@ -333,12 +335,16 @@ struct gsvm_block *gsvm_mirror_block_get(struct gsvm_mirror *mirror, u64 addr)
 {
 	unsigned long index = addr >> GSVM_BLOCK_SHIFT;
 	struct gsvm_block *block, *other;
-	int ret;
+	int idx, ret;
 
 	block = gsvm_mirror_block_find(mirror, index);
 	if (block)
 		return block;
+	/* Page tables are DMA memory: not any more when the device has gone. */
+	if (!drm_dev_enter(&mirror->vm->gdev->drm, &idx))
+		return ERR_PTR(-ENODEV);
 	block = gsvm_block_create(mirror, index << GSVM_BLOCK_SHIFT);
+	drm_dev_exit(idx);
 	if (IS_ERR(block))
 		return block;
 	ret = gsvm_mirror_block_add(mirror, index, block);

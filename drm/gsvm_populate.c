@@ -32,8 +32,10 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include <drm/drm_drv.h>
 #include <drm/gsvm_drm.h>
 
+#include "gsvm_device.h"
 #include "gsvm_mirror.h"
 #include "gsvm_populate.h"
 #include "gsvm_trace.h"
@@ -266,7 +268,7 @@ static void gsvm_populate_verify(struct gsvm_populate *p)
 			p->req->reason[i] = DRM_GSVM_REASON_UNSUPPORTED;
 }
 
-/* Map p->pages. 0; -EBUSY: invalidated meanwhile; -ENOMEM; -ENODEV. */
+/* Map p->pages, inside drm_dev_enter(). 0; -EBUSY: invalidated meanwhile; -ENOMEM; -ENODEV. */
 static int gsvm_populate_commit(struct gsvm_populate *p)
 {
 	struct gsvm_block *block = p->block;
@@ -323,15 +325,21 @@ static int gsvm_populate_add_table(struct gsvm_block *block)
 
 static int gsvm_populate_once(struct gsvm_populate *p)
 {
-	int ret = gsvm_populate_look(p);
+	int idx, ret;
 
+	ret = gsvm_populate_look(p);
 	if (ret) {
 		p->oom |= ret == -ENOMEM;
 		return ret;
 	}
+
+	/* DMA mappings and tables are made from here on: the device has to be there. */
+	if (!drm_dev_enter(&p->vm->gdev->drm, &idx))
+		return -ENODEV;
 	ret = gsvm_populate_commit(p);
 	if (ret == -ENOMEM && !READ_ONCE(p->block->table))
 		gsvm_populate_add_table(p->block);
+	drm_dev_exit(idx);
 	return ret;
 }
 
