@@ -70,8 +70,8 @@ struct gsvm_vm {
  */
 struct gsvm_queue_shared {
 	_Alignas(64) uint64_t read_index;	/* packets consumed, the device's */
-	struct gsvm_signal room;		/* markers passed, see submit.c */
-	struct gsvm_signal idle;		/* gsvm_queue_finish() */
+	_Alignas(64) struct gsvm_signal room;	/* markers passed, see submit.c */
+	_Alignas(64) struct gsvm_signal idle;	/* gsvm_queue_finish() */
 };
 
 struct gsvm_packet {
