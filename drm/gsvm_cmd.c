@@ -161,19 +161,25 @@ static bool gsvm_cmd_poll(struct gsvm_device *gdev, u64 seq)
 	return done;
 }
 
-/* A device that has work and completes none of it for the whole time-out is dead. */
+/*
+ * A device that has work and completes none of it for the whole time-out is
+ * dead; one that was pulled is not worth the wait.
+ */
 static void gsvm_cmd_check_alive(struct gsvm_device *gdev)
 {
 	unsigned long timeout = msecs_to_jiffies(READ_ONCE(gsvm_cmd_timeout_ms));
 	struct gsvm_cmdq *q = gdev->cmdq;
-	bool silent;
+	bool gone, silent;
 
 	spin_lock(&q->lock);
+	gone = !q->stopped && gsvm_hw_gone(gdev);
 	silent = !q->stopped && q->head != q->tail &&
 		 time_after(jiffies, q->head_changed + timeout);
 	spin_unlock(&q->lock);
 
-	if (silent)
+	if (gone)
+		gsvm_device_wedge(gdev, "registers do not answer");
+	else if (silent)
 		gsvm_device_wedge(gdev, "no command completed in time");
 }
 

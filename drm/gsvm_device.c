@@ -82,20 +82,35 @@ static void gsvm_device_wedge_work(struct work_struct *work)
 
 	gsvm_queue_kill_all(gdev);
 
-	/* Unplugged meanwhile: the device, and its uevent, are no more. */
+	/* Unplugged meanwhile, or not there yet: nobody to tell. */
 	if (!drm_dev_enter(&gdev->drm, &idx))
 		return;
-	drm_dev_wedged_event(&gdev->drm, DRM_WEDGE_RECOVERY_REBIND, NULL);
+	if (gdev->drm.registered)
+		drm_dev_wedged_event(&gdev->drm, DRM_WEDGE_RECOVERY_REBIND, NULL);
 	drm_dev_exit(idx);
+}
+
+/* For a probe that fails; otherwise gsvm_device_unplug() was first. */
+static void gsvm_device_wedge_fini(void *data)
+{
+	struct gsvm_device *gdev = data;
+
+	disable_work_sync(&gdev->wedge_work);
 }
 
 static int gsvm_device_state_init(struct gsvm_device *gdev)
 {
+	int ret;
+
 	init_rwsem(&gdev->doorbell_lock);
 	INIT_WORK(&gdev->wedge_work, gsvm_device_wedge_work);
 	xa_init_flags(&gdev->vms, XA_FLAGS_ALLOC);
 
-	return drmm_add_action_or_reset(&gdev->drm, gsvm_device_vms_fini, NULL);
+	ret = drmm_add_action_or_reset(&gdev->drm, gsvm_device_vms_fini, NULL);
+	if (ret)
+		return ret;
+
+	return devm_add_action_or_reset(&gdev->pdev->dev, gsvm_device_wedge_fini, gdev);
 }
 
 static int gsvm_device_tables_init(struct gsvm_device *gdev)

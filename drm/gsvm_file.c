@@ -328,6 +328,8 @@ int gsvm_file_vm_destroy(struct gsvm_file *gfile, u32 vm_id)
 	mutex_lock(&gfile->lock);
 	fvm = xa_erase(&gfile->vms, vm_id);
 	if (fvm) {
+		/* All in one batch; what follows finds them stopped. */
+		gsvm_queue_kill_vm(fvm->vm, DRM_GSVM_ERROR_NONE);
 		xa_for_each(&gfile->queues, id, queue) {
 			if (gsvm_queue_vm(queue) == fvm->vm)
 				gsvm_file_queue_end_locked(gfile, id);
