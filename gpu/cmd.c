@@ -188,13 +188,13 @@ static bool fetch(struct cmd_unit *c)
 	return true;
 }
 
-/* Let the driver see what has been carried out. */
+/* Let the driver see what has been carried out, unless it wants to hear no more. */
 static void publish(struct cmd_unit *c)
 {
 	uint64_t bus = c->gpu->reg.status_base & GSVM_BASE_ADDR;
 	struct gsvm_status *status;
 
-	if (c->head == atomic_load_explicit(&c->done, memory_order_relaxed))
+	if (stopping(c) || c->head == atomic_load_explicit(&c->done, memory_order_relaxed))
 		return;
 	agent_enter(&c->agent);
 	status = dma_ptr(c->gpu, bus, sizeof(*status), true);
@@ -331,8 +331,7 @@ static void execute(struct cmd_unit *c)
 			other(c, &c->cmd[i]);
 		i += n ? n : 1;
 	}
-	if (!stopping(c))
-		publish(c);
+	publish(c);
 }
 
 static void work(struct cmd_unit *c)
