@@ -232,7 +232,10 @@ static bool gsvm_block_map_huge(struct gsvm_block *block, const struct gsvm_bloc
 	return true;
 }
 
-/* Map or upgrade page @i; 0, or -EFAULT if the device cannot reach the page. */
+/*
+ * Map or upgrade page @i. Returns 1 if the entry changed, 0 if it was as wanted,
+ * -EFAULT if the device cannot reach the page, -EAGAIN if another page is there.
+ */
 static int gsvm_block_map_page(struct gsvm_block *block, unsigned int i, unsigned long hmm_pfn,
 			       bool exec)
 {
@@ -250,7 +253,7 @@ static int gsvm_block_map_page(struct gsvm_block *block, unsigned int i, unsigne
 			return 0;
 		gsvm_pte_cont_break(entry, i);
 		gsvm_pte_upgrade(&entry[i], rights);
-		return 0;
+		return 1;
 	}
 
 	dma = gsvm_block_dma_map(block, frame, PAGE_SIZE);
@@ -259,14 +262,15 @@ static int gsvm_block_map_page(struct gsvm_block *block, unsigned int i, unsigne
 	block->table->pfn[i] = frame;
 	smp_store_release(&entry[i], gsvm_pte_make(dma, rights)); /* pairs with the walk */
 	gsvm_block_count(block, 1);
-	return 0;
+	return 1;
 }
 
 static int gsvm_block_map_table(struct gsvm_block *block, const struct gsvm_block_pages *pages)
 {
 	u64 way = gsvm_pte_make_table(block->table->pt.dma);
-	int ret = 0;
+	unsigned long changed = 0;	/* one bit per 64 KiB */
 	unsigned int i;
+	int ret = 0;
 
 	for (i = 0; i < GSVM_BLOCK_PAGES; i++) {
 		int err;
@@ -274,14 +278,16 @@ static int gsvm_block_map_table(struct gsvm_block *block, const struct gsvm_bloc
 		if (!(pages->pfn[i] & HMM_PFN_VALID))
 			continue;
 		err = gsvm_block_map_page(block, i, pages->pfn[i], test_bit(i, pages->exec));
-		/* A page that the device cannot reach does not hold up the others. */
 		if (err == -EAGAIN)
 			return err;
-		if (err)
+		/* A page that the device cannot reach does not hold up the others. */
+		if (err < 0)
 			ret = err;
+		else if (err)
+			__set_bit(i / GSVM_CONT_PAGES, &changed);
 	}
-	for (i = 0; i < GSVM_BLOCK_PAGES; i += GSVM_CONT_PAGES)
-		gsvm_pte_cont_make(block->table->pt.entry, i);
+	for_each_set_bit(i, &changed, GSVM_BLOCK_PAGES / GSVM_CONT_PAGES)
+		gsvm_pte_cont_make(block->table->pt.entry, i * GSVM_CONT_PAGES);
 
 	if (block->nr_mapped) {
 		block->state = GSVM_BLOCK_PAGES_MAPPED;

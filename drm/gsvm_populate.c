@@ -51,6 +51,7 @@
  * @vm: address space
  * @block: block
  * @req: what is wanted
+ * @need: pages that are wanted in some way and not given up
  * @pages: what was found
  * @seq: notifier sequence that @pages was read at
  * @fault_flags: FAULT_FLAG_TRIED once a fault had to let go of mmap_lock
@@ -60,6 +61,7 @@ struct gsvm_populate {
 	struct gsvm_vm *vm;
 	struct gsvm_block *block;
 	struct gsvm_request *req;
+	DECLARE_BITMAP(need, GSVM_BLOCK_PAGES);
 	struct gsvm_block_pages pages;
 	unsigned long seq;
 	unsigned int fault_flags;
@@ -76,19 +78,11 @@ static unsigned int gsvm_page_index(const struct gsvm_populate *p, unsigned long
 	return (addr - p->block->start) >> PAGE_SHIFT;
 }
 
-static bool gsvm_page_needed(const struct gsvm_request *req, unsigned int i)
+/* Page @i cannot be had, whatever the access. */
+static void gsvm_page_give_up(struct gsvm_populate *p, unsigned int i, u8 reason)
 {
-	return req->reason[i] == DRM_GSVM_REASON_NONE &&
-	       (test_bit(i, req->read) || test_bit(i, req->write) || test_bit(i, req->exec));
-}
-
-/* Next page at or behind @i, below @end, that is wanted and not given up. */
-static unsigned int gsvm_next_needed(const struct gsvm_populate *p, unsigned int i,
-				     unsigned int end)
-{
-	while (i < end && !gsvm_page_needed(p->req, i))
-		i++;
-	return i;
+	p->req->reason[i] = reason;
+	__clear_bit(i, p->need);
 }
 
 /* Take from page @i's request what its mapping does not allow the process. */
@@ -98,17 +92,19 @@ static void gsvm_vma_check(struct gsvm_populate *p, const struct vm_area_struct 
 	struct gsvm_request *req = p->req;
 
 	if (!(vma->vm_flags & VM_READ)) {
-		req->reason[i] = DRM_GSVM_REASON_PERMISSION;
+		gsvm_page_give_up(p, i, DRM_GSVM_REASON_PERMISSION);
 		return;
 	}
 	if (vma->vm_flags & (VM_IO | VM_PFNMAP)) {
-		req->reason[i] = DRM_GSVM_REASON_UNSUPPORTED;
+		gsvm_page_give_up(p, i, DRM_GSVM_REASON_UNSUPPORTED);
 		return;
 	}
 	if (!(vma->vm_flags & VM_WRITE) && __test_and_clear_bit(i, req->write))
 		__set_bit(i, req->denied_write);
 	if (!(vma->vm_flags & VM_EXEC) && __test_and_clear_bit(i, req->exec))
 		__set_bit(i, req->denied_exec);
+	if (!test_bit(i, req->read) && !test_bit(i, req->write) && !test_bit(i, req->exec))
+		__clear_bit(i, p->need);
 }
 
 static bool gsvm_page_satisfied(const struct gsvm_populate *p, unsigned int i)
@@ -142,11 +138,11 @@ static int gsvm_fault_in(struct gsvm_populate *p, struct vm_area_struct *vma, un
 	if (ret & VM_FAULT_OOM)
 		return -ENOMEM;
 	if (ret & (VM_FAULT_HWPOISON | VM_FAULT_HWPOISON_LARGE))
-		p->req->reason[i] = DRM_GSVM_REASON_POISON;
+		gsvm_page_give_up(p, i, DRM_GSVM_REASON_POISON);
 	else if (ret & VM_FAULT_SIGBUS)
-		p->req->reason[i] = DRM_GSVM_REASON_BUS;
+		gsvm_page_give_up(p, i, DRM_GSVM_REASON_BUS);
 	else if (ret & VM_FAULT_ERROR)
-		p->req->reason[i] = DRM_GSVM_REASON_PERMISSION;
+		gsvm_page_give_up(p, i, DRM_GSVM_REASON_PERMISSION);
 	return 0;
 }
 
@@ -174,12 +170,13 @@ static int gsvm_fault_in_missing(struct gsvm_populate *p, struct vm_area_struct 
 	int ret;
 
 	*missing = false;
-	for (i = gsvm_next_needed(p, first, end); i < end; i = gsvm_next_needed(p, i + 1, end)) {
+	i = first;
+	for_each_set_bit_from(i, p->need, end) {
 		if (gsvm_page_satisfied(p, i))
 			continue;
 		if (p->pages.pfn[i] & HMM_PFN_ERROR) {
 			/* There is something, but no page the device could use. */
-			p->req->reason[i] = DRM_GSVM_REASON_UNSUPPORTED;
+			gsvm_page_give_up(p, i, DRM_GSVM_REASON_UNSUPPORTED);
 			continue;
 		}
 		*missing = true;
@@ -220,38 +217,44 @@ static int gsvm_populate_vma(struct gsvm_populate *p, struct vm_area_struct *vma
 	return -EBUSY;
 }
 
+/* Check the needed pages of one mapping; where does it end in the block? */
+static unsigned int gsvm_populate_check_vma(struct gsvm_populate *p,
+					    const struct vm_area_struct *vma, unsigned int i)
+{
+	unsigned int end = min(vma->vm_end - p->block->start, GSVM_BLOCK_SIZE) >> PAGE_SHIFT;
+
+	for_each_set_bit_from(i, p->need, end)
+		gsvm_vma_check(p, vma, i);
+	return end;
+}
+
 /* Fill p->pages. Errors as for gsvm_populate_vma(), mmap_lock not held. */
 static int gsvm_populate_look(struct gsvm_populate *p)
 {
 	struct mm_struct *mm = p->vm->mm;
-	unsigned int i = 0;
+	unsigned int i = 0, end;
 	int ret = 0;
 
 	memset(&p->pages, 0, sizeof(p->pages));
 	p->seq = mmu_interval_read_begin(&p->block->notifier);
 
 	mmap_read_lock(mm);
-	while ((i = gsvm_next_needed(p, i, GSVM_BLOCK_PAGES)) < GSVM_BLOCK_PAGES) {
+	while ((i = find_next_bit(p->need, GSVM_BLOCK_PAGES, i)) < GSVM_BLOCK_PAGES) {
 		struct vm_area_struct *vma = vma_lookup(mm, gsvm_page_addr(p, i));
-		unsigned long end;
-		unsigned int j;
 
 		if (!vma) {
-			p->req->reason[i++] = DRM_GSVM_REASON_NOT_MAPPED;
+			gsvm_page_give_up(p, i, DRM_GSVM_REASON_NOT_MAPPED);
 			continue;
 		}
-		end = min(vma->vm_end, p->block->start + GSVM_BLOCK_SIZE);
-		for (j = i; j <= gsvm_page_index(p, end - 1); j++)
-			if (gsvm_page_needed(p->req, j))
-				gsvm_vma_check(p, vma, j);
-		if (gsvm_next_needed(p, i, j) < j) {
+		end = gsvm_populate_check_vma(p, vma, i);
+		if (find_next_bit(p->need, end, i) < end) {
 			ret = gsvm_populate_vma(p, vma);
 			if (ret == -EAGAIN)
 				return ret;
 			if (ret)
 				break;
 		}
-		i = j;
+		i = end;
 	}
 	mmap_read_unlock(mm);
 	return ret;
@@ -262,10 +265,9 @@ static void gsvm_populate_verify(struct gsvm_populate *p)
 {
 	unsigned int i;
 
-	for (i = gsvm_next_needed(p, 0, GSVM_BLOCK_PAGES); i < GSVM_BLOCK_PAGES;
-	     i = gsvm_next_needed(p, i + 1, GSVM_BLOCK_PAGES))
+	for_each_set_bit(i, p->need, GSVM_BLOCK_PAGES)
 		if (!gsvm_block_page_mapped(p->block, i))
-			p->req->reason[i] = DRM_GSVM_REASON_UNSUPPORTED;
+			gsvm_page_give_up(p, i, DRM_GSVM_REASON_UNSUPPORTED);
 }
 
 /* Map p->pages, inside drm_dev_enter(). 0; -EBUSY: invalidated meanwhile; -ENOMEM; -ENODEV. */
@@ -366,6 +368,8 @@ int gsvm_populate(struct gsvm_vm *vm, struct gsvm_block *block, struct gsvm_requ
 	p->vm = vm;
 	p->block = block;
 	p->req = req;
+	bitmap_or(p->need, req->read, req->write, GSVM_BLOCK_PAGES);
+	bitmap_or(p->need, p->need, req->exec, GSVM_BLOCK_PAGES);
 
 	for (try = 0; try < GSVM_POPULATE_TRIES; try++) {
 		ret = gsvm_populate_once(p);
@@ -376,9 +380,8 @@ int gsvm_populate(struct gsvm_vm *vm, struct gsvm_block *block, struct gsvm_requ
 	}
 	if (ret == -ENOMEM && p->oom) {
 		/* Memory is short, for this process at least, and stays so. */
-		for (i = gsvm_next_needed(p, 0, GSVM_BLOCK_PAGES); i < GSVM_BLOCK_PAGES;
-		     i = gsvm_next_needed(p, i + 1, GSVM_BLOCK_PAGES))
-			req->reason[i] = DRM_GSVM_REASON_NO_MEMORY;
+		for_each_set_bit(i, p->need, GSVM_BLOCK_PAGES)
+			gsvm_page_give_up(p, i, DRM_GSVM_REASON_NO_MEMORY);
 		ret = 0;
 	}
 	kfree(p);
