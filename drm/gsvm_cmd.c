@@ -22,11 +22,17 @@
  * lost, sleepers look for themselves every GSVM_CMD_RECHECK; it costs little
  * and turns a lost interrupt into a delay.
  *
- * States of the ring, changing under &gsvm_cmdq.lock: live, then stopped, when
- * the driver lets go of the hardware. A stopped or wedged ring takes no
- * commands and all numbers count as done, with gsvm_cmd_wait() returning -EIO.
+ * States of the ring, changing under &gsvm_cmdq.lock:
+ *
+ * - *live*.
+ * - *closing*, while the driver takes the device off memory: no new command
+ *   reaches the device, and who submits one waits for the next state.
+ * - *stopped*, when the device makes no access to memory any more: all numbers
+ *   count as done, with gsvm_cmd_wait() returning -EIO. The same holds for the
+ *   ring of a wedged device in any state.
+ *
  * The ring, the status page and the registers are touched under the lock and
- * while live only, so they may go once gsvm_cmd_stop() has returned.
+ * before it is stopped only, so they may go once gsvm_cmd_stop() has returned.
  *
  * The device's completion index is not believed blindly: it has to lie between
  * the last one seen and the last command submitted.
@@ -51,6 +57,9 @@
 #define GSVM_CMD_ENTRIES	BIT(GSVM_CMD_LOG2)
 #define GSVM_CMD_IRQ_STRIDE	(GSVM_CMD_ENTRIES / 4)
 
+/* Completion number of what is not submitted: done only when the ring is stopped. */
+#define GSVM_CMD_NEVER		U64_MAX
+
 #define GSVM_CMD_SPIN_NS	(2 * NSEC_PER_USEC)
 #define GSVM_CMD_RECHECK	msecs_to_jiffies(100)
 
@@ -68,6 +77,7 @@ MODULE_PARM_DESC(cmd_timeout_ms,
  * @tail: commands ever submitted
  * @head: commands known to be complete, at most @tail
  * @head_changed: when @head last moved, or the ring was last empty, in jiffies
+ * @closing: no new commands
  * @stopped: no access to @ring, status page and registers any more
  * @full: submissions that met a full ring
  * @wq: waiters for completion and for room
@@ -79,6 +89,7 @@ struct gsvm_cmdq {
 	u64 tail;
 	u64 head;
 	unsigned long head_changed;
+	bool closing;
 	bool stopped;
 	u64 full;
 	wait_queue_head_t wq;
@@ -199,7 +210,7 @@ static void gsvm_cmd_make_room_locked(struct gsvm_device *gdev, unsigned int n)
 
 	lockdep_assert_held(&q->lock);
 
-	while (!q->stopped && !gsvm_device_is_wedged(gdev) &&
+	while (!q->closing && !gsvm_device_is_wedged(gdev) &&
 	       q->tail + n - q->head > GSVM_CMD_ENTRIES) {
 		u64 seq = q->tail + n - GSVM_CMD_ENTRIES;
 
@@ -224,7 +235,8 @@ static void gsvm_cmd_make_room_locked(struct gsvm_device *gdev, unsigned int n)
  * MMU notifiers and reclaim too. Sleeps while the ring is full.
  *
  * Return: the completion number of the last one, for gsvm_cmd_wait(). When the
- * device is wedged or unplugged, a number that counts as complete.
+ * device is wedged or goes, a number that is complete when it has made its
+ * last access to memory.
  */
 u64 gsvm_cmd_submit(struct gsvm_device *gdev, const struct gsvm_cmd *cmds, unsigned int n)
 {
@@ -238,10 +250,9 @@ u64 gsvm_cmd_submit(struct gsvm_device *gdev, const struct gsvm_cmd *cmds, unsig
 
 	spin_lock(&q->lock);
 	gsvm_cmd_make_room_locked(gdev, n);
-	if (q->stopped || gsvm_device_is_wedged(gdev)) {
-		seq = q->tail;
+	if (q->closing || gsvm_device_is_wedged(gdev)) {
 		spin_unlock(&q->lock);
-		return seq;
+		return GSVM_CMD_NEVER;
 	}
 
 	/* An idle device had nothing to complete: its time starts now. */
@@ -362,8 +373,23 @@ void gsvm_cmd_wake(struct gsvm_device *gdev)
 }
 
 /**
+ * gsvm_cmd_close - take no commands any more
+ * @gdev: the GPU, about to be taken off memory
+ *
+ * Context: process context.
+ */
+void gsvm_cmd_close(struct gsvm_device *gdev)
+{
+	struct gsvm_cmdq *q = gdev->cmdq;
+
+	spin_lock(&q->lock);
+	q->closing = true;
+	spin_unlock(&q->lock);
+}
+
+/**
  * gsvm_cmd_stop - close the ring for good
- * @gdev: the GPU, which makes no access to memory any more
+ * @gdev: the GPU after gsvm_cmd_close(), making no access to memory any more
  *
  * When the call returns nobody touches the ring, the status page or, through
  * commands, the registers; all waiters are on their way.
@@ -391,6 +417,8 @@ void gsvm_cmd_show(struct gsvm_device *gdev, struct seq_file *m)
 	struct gsvm_cmdq *q = gdev->cmdq;
 
 	spin_lock(&q->lock);
+	if (!q->stopped)
+		gsvm_cmd_update_locked(gdev);
 	seq_printf(m, "cmd: submitted %llu completed %llu entries %lu full %llu\n",
 		   q->tail, q->head, GSVM_CMD_ENTRIES, q->full);
 	spin_unlock(&q->lock);

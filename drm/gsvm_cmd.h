@@ -18,6 +18,7 @@ int gsvm_cmd_wait(struct gsvm_device *gdev, u64 seq);
 bool gsvm_cmd_done(struct gsvm_device *gdev, u64 seq);
 void gsvm_cmd_irq(struct gsvm_device *gdev);
 void gsvm_cmd_wake(struct gsvm_device *gdev);
+void gsvm_cmd_close(struct gsvm_device *gdev);
 void gsvm_cmd_stop(struct gsvm_device *gdev);
 void gsvm_cmd_show(struct gsvm_device *gdev, struct seq_file *m);
 

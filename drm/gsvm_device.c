@@ -224,6 +224,7 @@ static void gsvm_device_shutdown_vms(struct gsvm_device *gdev)
  */
 void gsvm_device_unplug(struct gsvm_device *gdev)
 {
+	gsvm_cmd_close(gdev);
 	gsvm_hw_disable(gdev);
 	gsvm_cmd_stop(gdev);
 	gsvm_hw_irq_fini(gdev);
