@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * DOC: arguments in registers
+ * DOC: arguments
  *
- * Builds the words that a kernel's argument registers start with, as the
+ * Builds the words that an OpenCL C kernel's arguments are made of, as the
  * RISC-V calling convention wants them: 32-bit values extended by their sign,
  * unsigned ones too.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "private.h"
 
@@ -38,4 +39,20 @@ gsvm_public int gsvm_args_uint(struct gsvm_args *args, uint32_t value)
 gsvm_public int gsvm_args_long(struct gsvm_args *args, int64_t value)
 {
 	return push(args, (uint64_t)value);
+}
+
+gsvm_public int gsvm_args_float(struct gsvm_args *args, float value)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	return push(args, bits);
+}
+
+gsvm_public int gsvm_args_double(struct gsvm_args *args, double value)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	return push(args, bits);
 }

@@ -128,14 +128,14 @@ uint32_t gsvm_vm_handle(const struct gsvm_vm *vm);
 
 /* ---- Programs ------------------------------------------------------------- */
 
-/** GSVM_MAX_ARGS - arguments that a kernel can take in registers */
-#define GSVM_MAX_ARGS 8
+/** GSVM_MAX_ARGS - arguments that a struct gsvm_args holds */
+#define GSVM_MAX_ARGS 32
 
 /**
  * struct gsvm_kernel_info - properties of a kernel
  * @size: set by the caller: sizeof(struct gsvm_kernel_info)
- * @num_args: 64-bit words that dispatching reads at its argument pointer;
- *	0: the kernel gets the pointer itself
+ * @num_args: 64-bit words that the GPU loads into registers from where the
+ *	dispatch's argument points to; 0: the kernel gets the pointer itself
  * @private_memory: bytes of private memory (stack) it asks for per work-item
  * @group_memory: bytes of work-group memory it declares
  * @dynamic_memory: bytes of work-group memory that a dispatch can add
@@ -161,9 +161,10 @@ int gsvm_program_find(const struct gsvm_program *program, uint64_t address, cons
 int gsvm_kernel_query(const struct gsvm_kernel *kernel, struct gsvm_kernel_info *info);
 
 /**
- * struct gsvm_args - arguments for a kernel that takes them in registers
- * @word: one per argument, as the kernel's registers start
+ * struct gsvm_args - arguments of an OpenCL C kernel
+ * @word: one per argument, in the kernel's order
  * @count: words in use
+ * @reserved: zero
  *
  * Start from all zero bytes, append with gsvm_args_*(), pass @word to
  * gsvm_queue_dispatch(). It has to stay in place until the dispatch completes.
@@ -178,6 +179,8 @@ int gsvm_args_pointer(struct gsvm_args *args, const void *value);
 int gsvm_args_int(struct gsvm_args *args, int32_t value);
 int gsvm_args_uint(struct gsvm_args *args, uint32_t value);
 int gsvm_args_long(struct gsvm_args *args, int64_t value);
+int gsvm_args_float(struct gsvm_args *args, float value);
+int gsvm_args_double(struct gsvm_args *args, double value);
 
 /* ---- Signals -------------------------------------------------------------- */
 

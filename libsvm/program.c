@@ -27,6 +27,7 @@
 
 #define KERNEL_PREFIX	"__gsvm_kernel_"
 #define MAX_FILE	(256u << 20)
+#define MAX_PRELOAD	8	/* argument registers a0..a7 */
 
 struct symbol {
 	const char *name;	/* in gsvm_program.names */
@@ -47,7 +48,6 @@ struct gsvm_program {
 };
 
 _Static_assert(sizeof(struct gsvm_kernel) == 64, "kernel descriptors are 64 bytes");
-_Static_assert(GSVM_KERNEL_PRELOAD >= GSVM_MAX_ARGS, "all argument registers can be preloaded");
 
 /* Where the linked address @address came to lie. */
 static void *loaded(const struct gsvm_program *program, uint64_t address)
@@ -234,7 +234,7 @@ int gsvm_kernel_check(const struct gsvm_kernel *kernel)
 {
 	if (!kernel || (uintptr_t)kernel % 64)
 		return -EINVAL;
-	if (kernel->magic != GSVM_KERNEL_MAGIC || kernel->flags > GSVM_MAX_ARGS ||
+	if (kernel->magic != GSVM_KERNEL_MAGIC || kernel->flags > MAX_PRELOAD ||
 	    kernel->private_size % 16 || kernel->group_size > GSVM_GROUP_WINDOW)
 		return -EINVAL;
 	return 0;

@@ -68,7 +68,7 @@ err_free:
 
 gsvm_public int gsvm_vm_destroy(struct gsvm_vm *vm)
 {
-	int ret = 0;
+	int ret;
 
 	if (!vm)
 		return 0;
@@ -79,6 +79,9 @@ gsvm_public int gsvm_vm_destroy(struct gsvm_vm *vm)
 		struct drm_gsvm_vm_destroy arg = { .vm_id = vm->id };
 
 		ret = gsvm_device_ioctl(vm->device, DRM_IOCTL_GSVM_VM_DESTROY, &arg);
+		/* A device that is gone took the VM with it. */
+		if (ret && ret != -ENODEV)
+			return ret;
 		if (vm->doorbell)
 			vm->device->sys.unmap(vm->device->sys.ctx, vm->doorbell);
 	}
@@ -86,8 +89,7 @@ gsvm_public int gsvm_vm_destroy(struct gsvm_vm *vm)
 	munmap(vm->owner, GSVM_PAGE);
 	pthread_mutex_destroy(&vm->lock);
 	free(vm);
-	/* A device that is gone took the VM with it: nothing is left to destroy. */
-	return ret == -ENODEV ? 0 : ret;
+	return 0;
 }
 
 /* The doorbell page, mapped when the first queue says where it is. */
