@@ -115,8 +115,10 @@ static enum chunk_result chunk_direct(struct engine *e, const struct gsvm_copy *
 		memmove(to, from, *len);
 	if (to && (from || (c->op & GSVM_COPY_OP) == GSVM_COPY_FILL))
 		return CHUNK_DONE;
-	/* One of them has no mapping: both in pieces that fit the buffer. */
-	*len = page_rest(dst->addr, page_rest(src->addr, *len));
+	/* One of them has no mapping: in pieces that fit the buffer. */
+	*len = page_rest(dst->addr, *len);
+	if ((c->op & GSVM_COPY_OP) == GSVM_COPY_COPY)
+		*len = page_rest(src->addr, *len);
 	return CHUNK_MESSAGE;
 }
 

@@ -110,8 +110,10 @@ bool signal_complete(struct core *core, struct packet *pkt, uint64_t va, struct 
 		s = mmu_ptr(gpu, &core->tlb, q->asid, va, GSVM_ACCESS_ATOMIC, fault);
 		if (!s)
 			return false;
-		s->start = pkt->start;
-		s->end = end;
+		/* Packets that share a signal may complete at the same time. */
+		atomic_store_explicit((_Atomic uint64_t *)&s->start, pkt->start,
+				      memory_order_relaxed);
+		atomic_store_explicit((_Atomic uint64_t *)&s->end, end, memory_order_relaxed);
 		/* Releases all that the packet did; orders against the look at irq. */
 		atomic_fetch_sub((_Atomic int64_t *)&s->value, 1);
 		if (atomic_load((_Atomic uint32_t *)&s->irq))

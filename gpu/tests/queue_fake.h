@@ -53,7 +53,7 @@ static struct fake {
 	pthread_mutex_t fault_lock;
 	pthread_cond_t fault_work;
 	struct list parked;
-	unsigned int nparked, most_parked;
+	_Atomic unsigned int nparked;
 	bool hold;				/* do not resume by yourself */
 	bool exit;
 	pthread_t resumer;
@@ -188,8 +188,7 @@ void fault_park(struct gpu *gpu, struct fault_wait *w)
 	pthread_mutex_lock(&fake.fault_lock);
 	w->rec.time = now_ns();
 	list_add_tail(&fake.parked, &w->queue);
-	if (++fake.nparked > fake.most_parked)
-		fake.most_parked = fake.nparked;
+	fake.nparked++;
 	pthread_cond_broadcast(&fake.fault_work);
 	pthread_mutex_unlock(&fake.fault_lock);
 }

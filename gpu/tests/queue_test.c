@@ -1,0 +1,762 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Queues as a whole: start and every way to end, fairness between queues and
+ * harts, parked harts by the ten thousand, and all of it at the same time.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "queue_fake.h"
+
+enum { MARK, ENDLESS, TOUCH, BROKEN, CORES, SPIN, PAIR, LIMIT, STORM };
+
+#define COST	10
+
+/* ---- Scripts ---- */
+
+static enum hart_stop run_mark(struct core *core, struct hart *h, unsigned int budget,
+			       struct hart_stop_info *stop)
+{
+	_Atomic uint32_t *count = hart_at(core, h, h->x[10], GSVM_ACCESS_ATOMIC, stop);
+
+	(void)budget;
+	if (!count)
+		return HART_FAULT;
+	atomic_fetch_add(count, 1);
+	h->insns += COST;
+	return HART_DONE;
+}
+
+/* Counts its turns at kernarg. */
+static enum hart_stop run_endless(struct core *core, struct hart *h, unsigned int budget,
+				  struct hart_stop_info *stop)
+{
+	_Atomic uint32_t *turns = hart_at(core, h, h->x[10], GSVM_ACCESS_ATOMIC, stop);
+
+	if (!turns)
+		return HART_FAULT;
+	atomic_fetch_add(turns, 1);
+	h->insns += budget;
+	return HART_BUDGET;
+}
+
+/* Reads a page of its own, 0..63 by its id, then counts at kernarg. */
+static enum hart_stop run_touch(struct core *core, struct hart *h, unsigned int budget,
+				struct hart_stop_info *stop)
+{
+	uint64_t id = hart_global_linear(h);
+
+	if (!hart_at(core, h, h->x[10] + 4096 + id % 64 * 4096 + id % 4096, GSVM_ACCESS_READ, stop))
+		return HART_FAULT;
+	return run_mark(core, h, budget, stop);
+}
+
+static enum hart_stop run_broken(struct core *core, struct hart *h, unsigned int budget,
+				 struct hart_stop_info *stop)
+{
+	if (hart_global_linear(h) != 5)
+		return run_mark(core, h, budget, stop);
+	h->pc += 8;
+	stop->qerr = GSVM_QERR_INSN;
+	stop->addr = 0xdeadbeef;
+	return HART_ERROR;
+}
+
+/* Waits until two cores have been here. */
+static enum hart_stop run_cores(struct core *core, struct hart *h, unsigned int budget,
+				struct hart_stop_info *stop)
+{
+	_Atomic uint32_t *seen = hart_at(core, h, h->x[10], GSVM_ACCESS_ATOMIC, stop);
+
+	if (!seen)
+		return HART_FAULT;
+	h->insns += budget;
+	atomic_fetch_or(seen, 1u << core->id);
+	sched_yield();
+	return atomic_load(seen) == 3 ? HART_DONE : HART_BUDGET;
+}
+
+/* The last work-item sets the flag that all others wait for. */
+static enum hart_stop run_spin(struct core *core, struct hart *h, unsigned int budget,
+			       struct hart_stop_info *stop)
+{
+	_Atomic uint32_t *flag = hart_at(core, h, h->x[10], GSVM_ACCESS_ATOMIC, stop);
+
+	if (!flag)
+		return HART_FAULT;
+	h->insns += budget;
+	if (hart_global_linear(h) == h->group->grid_size[0] - 1)
+		atomic_store(flag, 1);
+	return atomic_load(flag) ? HART_DONE : HART_BUDGET;
+}
+
+/* The first spins for what the second does after a fault. */
+static enum hart_stop run_pair(struct core *core, struct hart *h, unsigned int budget,
+			       struct hart_stop_info *stop)
+{
+	if (hart_global_linear(h) == 1 &&
+	    !hart_at(core, h, h->x[10] + 4096, GSVM_ACCESS_WRITE, stop))
+		return HART_FAULT;
+	return run_spin(core, h, budget, stop);
+}
+
+static enum hart_stop run_limit(struct core *core, struct hart *h, unsigned int budget,
+				struct hart_stop_info *stop)
+{
+	uint64_t *to = hart_at(core, h, h->x[10], GSVM_ACCESS_WRITE, stop);
+
+	(void)budget;
+	if (!to)
+		return HART_FAULT;
+	*to = h->group->insn_limit;
+	return HART_DONE;
+}
+
+/* Random work at kernarg, a page; some harts fail, some never end. */
+static enum hart_stop run_storm(struct core *core, struct hart *h, unsigned int budget,
+				struct hart_stop_info *stop)
+{
+	_Atomic uint32_t *word;
+	uint64_t r, n;
+
+	for (n = 0; n < 20; n++) {
+		h->x[6] += h->insns + h->pc + hart_global_linear(h) * 77 + h->x[11];
+		r = tap_random(&h->x[6]);
+		word = hart_at(core, h, h->x[10] + r % 1024 * 4, GSVM_ACCESS_ATOMIC, stop);
+		if (!word)
+			return HART_FAULT;
+		atomic_fetch_add(word, 1);
+		h->insns += budget / 20 + 1;
+	}
+	r >>= 32;
+	if (r % 1024 == 0) {
+		stop->qerr = GSVM_QERR_TRAP;
+		return HART_ERROR;
+	}
+	if (r % 16 == 1)
+		return HART_BARRIER;
+	return r % 3 ? HART_DONE : HART_BUDGET;
+}
+
+static script_fn *script[] = {
+	[MARK] = run_mark, [ENDLESS] = run_endless, [TOUCH] = run_touch, [BROKEN] = run_broken,
+	[CORES] = run_cores, [SPIN] = run_spin, [PAIR] = run_pair, [LIMIT] = run_limit,
+	[STORM] = run_storm,
+};
+
+/* ---- Helpers ---- */
+
+static uint64_t kernel[16];
+
+static void open_fake(unsigned int harts)
+{
+	unsigned int i;
+
+	fake_open(2, harts);
+	for (i = 0; i < sizeof(script) / sizeof(script[0]); i++)
+		kernel[i] = user_kernel(i);
+}
+
+static struct user_queue started(uint32_t id, uint32_t log2)
+{
+	struct user_queue u = user_queue(id, id % GSVM_MAX_ASIDS, id / GSVM_MAX_ASIDS, log2);
+
+	tap_need(!user_start(&u), "queue %u starts", id);
+	return u;
+}
+
+static uint32_t word(uint64_t va)
+{
+	return atomic_load((_Atomic uint32_t *)host(va));
+}
+
+static void push_kernel(struct user_queue *u, unsigned int n, uint32_t group, uint32_t grid,
+			uint64_t arg, uint64_t signal)
+{
+	struct gsvm_pkt_kernel p = pkt_kernel(kernel[n], group, grid, arg, signal);
+
+	user_push(u, &p);
+}
+
+static bool idle_signal(uint64_t signal)
+{
+	return wait_until(signal_value(signal) == 0);
+}
+
+/* A fresh queue does a job: the device is well. */
+static void works(uint32_t id, const char *name)
+{
+	struct user_queue u = started(id, 3);
+	uint64_t sig = user_signal(1), arg = fake_alloc(4, 4096);
+
+	push_kernel(&u, MARK, 64, 1000, arg, sig);
+	tap_ok(idle_signal(sig) && word(arg) == 1000, "%s", name);
+	user_stop(&u);
+}
+
+/* ---- Starting ---- */
+
+static void bad_start(const char *name, const struct user_queue *u)
+{
+	unsigned int irq = fake.irq[GSVM_VEC_ERROR];
+	struct gsvm_queue_desc *d = &fake.desc[u->id];
+	uint64_t bits;
+	int ret;
+
+	pthread_mutex_lock(&fake.cmd_lock);
+	ret = queue_start(&fake.gpu, u->id);
+	pthread_mutex_unlock(&fake.cmd_lock);
+	bits = atomic_exchange((_Atomic uint64_t *)&fake.status->qerror[u->id / 64], 0);
+	tap_ok(!ret && d->state == GSVM_QUEUE_ERROR && d->error == GSVM_QERR_DESC &&
+	       fake.irq[GSVM_VEC_ERROR] == irq + 1 && bits == 1ull << u->id % 64,
+	       "descriptor: %s", name);
+	user_desc(u);
+}
+
+static void test_start(void)
+{
+	struct user_queue u = user_queue(100, 4, 9, 3), v;
+	struct gsvm_queue_desc *d = &fake.desc[100];
+	unsigned int i;
+
+	user_desc(&u);
+	d->flags = 1;
+	bad_start("flags", &u);
+	d->asid = GSVM_MAX_ASIDS;
+	bad_start("asid", &u);
+	d->ring += 32;
+	bad_start("misaligned ring", &u);
+	d->ring_log2 = 0;
+	bad_start("ring of one packet", &u);
+	d->ring_log2 = 17;
+	bad_start("ring of 2^17 packets", &u);
+	d->doorbell = GSVM_DOORBELLS_PER_PAGE;
+	bad_start("doorbell", &u);
+	d->read_index += 4;
+	bad_start("misaligned read index", &u);
+	for (i = 0; i < 7; i += 6) {
+		d->rsvd0[i] = 1;
+		bad_start("rsvd0", &u);
+	}
+	tap_eq(user_start(&u), 0, "a good descriptor, after errors");
+	tap_eq(user_state(&u), GSVM_QUEUE_RUNNING, "state");
+	tap_eq(user_start(&u), -EINVAL, "start of a running queue");
+	v = u;
+	v.id = 101;
+	user_desc(&v);
+	bad_start("doorbell of another queue", &v);
+	user_stop(&u);
+	tap_eq(user_state(&u), GSVM_QUEUE_STOPPED, "state after stop");
+	tap_eq(user_start(&v), 0, "whose doorbell is free after its stop");
+	user_stop(&v);
+	tap_eq(queue_start(&fake.gpu, GSVM_MAX_QUEUES), -EINVAL, "no such queue to start");
+	tap_eq(queue_stop(&fake.gpu, GSVM_MAX_QUEUES), -EINVAL, "to stop");
+	tap_eq(queue_cancel(&fake.gpu, ~0u, 0), -EINVAL, "to cancel");
+	tap_eq(user_stop(&u), 0, "stop of a stopped queue");
+	tap_eq(user_cancel(&u, 1), 0, "cancel of a stopped queue");
+	tap_eq(user_state(&u), GSVM_QUEUE_STOPPED, "changes nothing");
+}
+
+/* ---- Ends ---- */
+
+static void test_error(void)
+{
+	struct user_queue u = started(1, 3), v = started(2, 3);
+	uint64_t arg = fake_alloc(4, 4096), s = user_signal(1), t = user_signal(1);
+	struct gsvm_queue_desc *d = &fake.desc[1];
+	unsigned int irq = fake.irq[GSVM_VEC_ERROR];
+	uint64_t bad = fake.gpu.stat[GSVM_STAT_BAD_DOORBELLS];
+
+	push_kernel(&u, MARK, 1, 1, arg, 0);
+	push_kernel(&u, BROKEN, 4, 16, arg, s);
+	tap_ok(wait_until(fake.irq[GSVM_VEC_ERROR] == irq + 1), "a hart's error ends its queue");
+	tap_eq(user_state(&u), GSVM_QUEUE_ERROR, "state");
+	tap_eq(d->error, GSVM_QERR_INSN, "error");
+	tap_eq(d->addr, 0xdeadbeef, "addr");
+	tap_eq(d->pc, SCRIPT_VA + 16 * BROKEN + 8, "pc");
+	tap_eq(d->packet, 1, "packet");
+	tap_eq(d->work_item, 5, "work_item");
+	tap_eq(d->reason, 0, "reason");
+	tap_ok(d->time && d->time <= now_ns(), "time");
+	tap_eq(atomic_exchange((_Atomic uint64_t *)&fake.status->qerror[0], 0), 2, "qerror bit");
+	tap_eq(signal_value(s), 1, "the packet's signal stays");
+	push_kernel(&v, MARK, 1, 1, arg, t);
+	tap_ok(idle_signal(t), "other queues go on");
+	user_ring(&u);
+	tap_eq(fake.gpu.stat[GSVM_STAT_BAD_DOORBELLS] - bad, 1, "it has no doorbell any more");
+	tap_eq(user_cancel(&u, 9), 0, "cancel of a dead queue");
+	tap_eq(d->error, GSVM_QERR_INSN, "does not hide the error");
+	tap_eq(user_start(&u), 0, "it can be started again");
+	u.write = user_consumed(&u);
+	push_kernel(&u, MARK, 1, 1, arg, s);
+	tap_ok(idle_signal(s), "and works");
+	user_stop(&u);
+	user_stop(&v);
+}
+
+static void test_cancel(void)
+{
+	struct user_queue u = started(3, 3);
+	uint64_t arg = fake_alloc(66 * 4096, 4096), s = user_signal(1), i;
+	struct gsvm_queue_desc *d = &fake.desc[3];
+	struct gsvm_pkt_vendor f = pkt_vendor(GSVM_VOP_FILL, 0, arg + 65 * 4096, 8, s);
+
+	fake_hold(true);
+	fake_page(arg + 4096 * (1 + 7), PAGE_ABSENT);
+	push_kernel(&u, MARK, 1, 1, arg, 0);
+	push_kernel(&u, TOUCH, 8, 32, arg, s);
+	/* Work-item 7 only: 39 would be the next. */
+	tap_ok(wait_until(fake.nparked == 1 && word(arg) == 32), "one hart parks, others go on");
+	tap_eq(user_cancel(&u, 0x1234), 0, "cancel");
+	tap_eq(fake.nparked, 0, "no wait is left");
+	tap_eq(user_state(&u), GSVM_QUEUE_ERROR, "state");
+	tap_eq(d->error, GSVM_QERR_FAULT, "error");
+	tap_eq(d->reason, 0x1234, "reason");
+	tap_eq(d->addr, arg + 4096 * 8 + 7, "addr of the parked access");
+	tap_eq(d->access, GSVM_ACCESS_READ, "access");
+	tap_eq(d->pc, SCRIPT_VA + 16 * TOUCH, "pc");
+	tap_eq(d->work_item, 7, "work_item");
+	tap_eq(d->packet, 1, "packet");
+	tap_eq(signal_value(s), 1, "signal stays");
+
+	user_start(&u);
+	u.write = user_consumed(&u);
+	fake_page(arg + 65 * 4096, PAGE_ABSENT);
+	user_push(&u, &f);
+	tap_ok(wait_until(fake.nparked == 1), "the packet processor parks");
+	user_cancel(&u, 5);
+	tap_eq(d->addr, arg + 65 * 4096, "cancelled there: addr");
+	tap_eq(d->access, GSVM_ACCESS_WRITE, "access");
+	tap_eq(d->packet, 2, "packet");
+	tap_ok(!d->pc && !d->work_item, "no instruction");
+
+	user_start(&u);
+	u.write = user_consumed(&u);
+	push_kernel(&u, ENDLESS, 1, 8, arg, s);
+	i = word(arg);
+	tap_ok(wait_until(word(arg) > i + 100), "an endless kernel runs");
+	user_cancel(&u, 6);
+	tap_ok(d->error == GSVM_QERR_FAULT && d->reason == 6 && !d->addr && d->packet == 3,
+	       "cancelled without a fault");
+	i = word(arg);
+	fake_hold(false);
+	tap_eq(word(arg), i, "and silent");
+}
+
+static void test_stop(void)
+{
+	struct user_queue u = started(4, 4);
+	uint64_t arg = fake_alloc(66 * 4096, 4096), s = user_signal(3), i;
+	struct gsvm_pkt_barrier b = { .header = GSVM_PKT_BARRIER_AND | GSVM_PKT_BARRIER };
+
+	fake_hold(true);
+	for (i = 0; i < 64; i++)
+		fake_page(arg + 4096 * (1 + i), PAGE_ABSENT);
+	b.dep[0] = s;
+	push_kernel(&u, TOUCH, 64, 640, arg, s);
+	push_kernel(&u, ENDLESS, 64, 64, arg, s);
+	user_push(&u, &b);
+	tap_ok(wait_until(fake.nparked == 640 && word(arg) > 100), "harts parked and running");
+	tap_eq(user_consumed(&u), 2, "barrier bit waits");
+	tap_eq(user_stop(&u), 0, "stop");
+	tap_eq(fake.nparked, 0, "no wait is left");
+	i = word(arg);
+	fake_hold(false);
+	tap_eq(user_start(&u), 0, "start again");
+	user_ring(&u);
+	tap_ok(wait_until(user_consumed(&u) == 3), "goes on at the read index: the barrier");
+	tap_eq(word(arg), i, "what had been consumed is dropped");
+	user_stop(&u);
+	user_start(&u);
+	push_kernel(&u, MARK, 1, 1, arg, s);
+	tap_ok(wait_until(signal_value(s) == 2), "a barrier that waits can be stopped, too");
+	user_stop(&u);
+	tap_eq(user_state(&u), GSVM_QUEUE_STOPPED, "state");
+}
+
+static void test_reset(void)
+{
+	struct user_queue u[8];
+	uint64_t arg = fake_alloc(66 * 4096, 4096);
+	unsigned int i, good = 0;
+
+	fake_hold(true);
+	fake_page(arg + 4096, PAGE_ABSENT);
+	for (i = 0; i < 8; i++) {
+		u[i] = started(10 + i, 3);
+		push_kernel(&u[i], i % 2 ? ENDLESS : TOUCH, 64, 128, arg, 0);
+	}
+	tap_ok(wait_until(fake.nparked == 8), "four queues park, four run");
+	pthread_mutex_lock(&fake.cmd_lock);
+	queue_reset(&fake.gpu);
+	pthread_mutex_unlock(&fake.cmd_lock);
+	tap_eq(fake.nparked, 0, "reset drops the waits");
+	fake_hold(false);
+	i = word(arg);
+	usleep(1000);
+	tap_eq(word(arg), i, "nobody runs");
+	for (i = 0; i < 8; i++) {
+		good += user_state(&u[i]) == GSVM_QUEUE_RUNNING;
+		good += !user_start(&u[i]) && !user_stop(&u[i]);
+	}
+	tap_eq(good, 16, "memory is not written, queues can be started anew");
+}
+
+static void test_limit(void)
+{
+	struct user_queue u = user_queue(5, 5, 0, 3);
+	uint64_t s = user_signal(1), arg = fake_alloc(8, 4096);
+
+	user_desc(&u);
+	fake.desc[5].hart_limit = 0xffffffff;
+	pthread_mutex_lock(&fake.cmd_lock);
+	queue_start(&fake.gpu, 5);
+	pthread_mutex_unlock(&fake.cmd_lock);
+	push_kernel(&u, LIMIT, 1, 1, arg, s);
+	tap_ok(idle_signal(s) && *(uint64_t *)host(arg) == 0xffffffffull << 20, "hart_limit");
+	user_stop(&u);
+}
+
+/* ---- Sharing ---- */
+
+static void test_cores(void)
+{
+	struct user_queue u = started(6, 3);
+	uint64_t s = user_signal(4), arg = fake_alloc(8192, 4096);
+
+	push_kernel(&u, CORES, 1, 2, arg, s);
+	tap_ok(wait_until(signal_value(s) == 3), "two groups of one queue use two cores");
+	push_kernel(&u, SPIN, 8, 128, arg + 4, s);
+	tap_ok(wait_until(signal_value(s) == 2), "a group sees another one of its grid start");
+	push_kernel(&u, SPIN, 1024, 1024, arg + 8, s);
+	tap_ok(wait_until(signal_value(s) == 1), "a work-item another one of its group");
+	fake_page(arg + 4096, PAGE_ABSENT);
+	push_kernel(&u, PAIR, 2, 3, arg + 12, s);
+	tap_ok(wait_until(signal_value(s) == 0), "a resumed hart gets its turn among spinning ones");
+	user_stop(&u);
+}
+
+static void test_agents(void)
+{
+	struct user_queue u = started(7, 3);
+	uint64_t arg = fake_alloc(4096, 4096), worst = 0, t;
+	unsigned int i, n;
+
+	push_kernel(&u, ENDLESS, 64, 256, arg, 0);
+	for (n = 0; n < 20; n++) {
+		t = word(arg);
+		tap_need(wait_until(word(arg) > t), "kernel runs");
+		t = now_ns();
+		for (i = 0; i < 2; i++)
+			agent_stop(&fake.gpu.core[i]->agent);
+		t = now_ns() - t;
+		if (t > worst)
+			worst = t;
+		i = word(arg);
+		sched_yield();
+		if (word(arg) != i)
+			break;
+		for (i = 0; i < 2; i++)
+			agent_continue(&fake.gpu.core[i]->agent);
+	}
+	tap_ok(n == 20, "stopped cores make no access (worst stop %llu us)",
+	       (unsigned long long)worst / 1000);
+	user_stop(&u);
+}
+
+static void test_fair(void)
+{
+	struct user_queue greedy[4], u;
+	uint64_t spin = fake_alloc(4, 4096), arg = fake_alloc(4, 4096), s = user_signal(200);
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		greedy[i] = started(20 + i, 3);
+		push_kernel(&greedy[i], ENDLESS, 64, 1 << 20, spin, 0);
+	}
+	tap_ok(wait_until(word(spin) > 1000), "four queues with a million endless harts each");
+	u = started(24, 3);
+	for (i = 0; i < 200; i++)
+		push_kernel(&u, MARK, 1024, 1024, arg, s);
+	tap_ok(idle_signal(s) && word(arg) == 200 * 1024, "the largest groups of another finish");
+	/* Quantum by quantum: a mix of both, not the others' end. */
+	for (i = 0; i < 4; i++)
+		user_stop(&greedy[i]);
+	user_stop(&u);
+}
+
+static void test_many_queues(void)
+{
+	static struct user_queue u[1024];
+	struct user_queue greedy = started(2000, 3);
+	uint64_t arg = fake_alloc(66 * 4096, 4096), s = user_signal(1024 * 3);
+	unsigned int i, n;
+
+	push_kernel(&greedy, ENDLESS, 256, 1 << 20, fake_alloc(4, 4096), 0);
+	for (i = 0; i < 64; i++)
+		fake_page(arg + 4096 * (1 + i), PAGE_ABSENT);
+	for (i = 0; i < 1024; i++)
+		u[i] = started(i, 3);
+	for (n = 0; n < 3; n++)
+		for (i = 0; i < 1024; i++)
+			push_kernel(&u[i], TOUCH, 100, 1000, arg, s);
+	tap_ok(wait_until(signal_value(s) == 0), "1024 queues of a thousand faulting harts finish");
+	tap_eq(word(arg), 3 * 1024 * 1000, "all of them");
+	for (i = 0; i < 1024; i++)
+		user_stop(&u[i]);
+	user_stop(&greedy);
+}
+
+static void test_parked(void)
+{
+	struct user_queue u = started(30, 3);
+	uint64_t arg = fake_alloc(66 * 4096, 4096), s = user_signal(1);
+	unsigned int i;
+
+	fake_hold(true);
+	for (i = 0; i < 64; i++)
+		fake_page(arg + 4096 * (1 + i), PAGE_ABSENT);
+	push_kernel(&u, TOUCH, 256, 100000, arg, s);
+	tap_ok(wait_until(fake.nparked >= 30000), "tens of thousands of parked harts");
+	works(31, "while another queue works");
+	fake_hold(false);
+	tap_ok(idle_signal(s) && word(arg) == 100000, "resumed, all end");
+
+	fake_hold(true);
+	for (i = 0; i < 64; i++)
+		fake_page(arg + 4096 * (1 + i), PAGE_ABSENT);
+	push_kernel(&u, TOUCH, 256, 100000, arg, s);
+	tap_ok(wait_until(fake.nparked >= 30000), "again");
+	push_kernel(&u, BROKEN, 8, 8, arg, s);
+	user_stop(&u);
+	fake_hold(false);
+	works(31, "stopped, they leave the pool to others");
+}
+
+/* ---- Everything at once ---- */
+
+#define STORMERS	12
+#define REGION		(64 * 4096ull)
+
+struct stormer {
+	struct user_queue u;
+	uint64_t region, signal, data;
+	bool up;
+};
+
+static void storm_protect(struct stormer *s, bool off)
+{
+	if (off)
+		atomic_store(&fake.forbidden[s->u.asid], true);
+	tap_need(!mprotect(host(s->region), REGION, off ? PROT_NONE : PROT_READ | PROT_WRITE),
+		 "mprotect");
+	if (!off)
+		atomic_store(&fake.forbidden[s->u.asid], false);
+}
+
+static void storm_start(struct stormer *s)
+{
+	uint64_t i;
+
+	storm_protect(s, false);
+	memset(host(s->region), 0, REGION);
+	for (i = 0; i < 1ull << s->u.log2; i++)
+		*(uint16_t *)host(s->u.ring + 64 * i) = GSVM_PKT_INVALID;
+	s->u.write = 0;
+	memcpy(host(s->region + REGION - 4096), host(kernel[STORM]), 64);
+	((struct gsvm_kernel *)host(s->region + REGION - 4096))->entry =
+		(int64_t)(SCRIPT_VA + 16 * STORM - (s->region + REGION - 4096));
+	((struct gsvm_kernel *)host(s->region + REGION - 4096))->flags = 2;
+	*(uint64_t *)host(s->signal + 64) = s->data;
+	*(uint64_t *)host(s->signal + 72) = 1;
+	user_start(&s->u);
+	s->up = true;
+}
+
+/* Whatever there is room for; never waits. */
+static void storm_push(struct stormer *s, uint64_t *seed)
+{
+	uint64_t r = tap_random(seed), args = s->signal + 64;
+	struct gsvm_pkt_kernel k = pkt_kernel(s->region + REGION - 4096, 1 + r % 64,
+					      1 + (r >> 8) % 500, args, s->signal);
+	struct gsvm_pkt_vendor c = pkt_vendor(GSVM_VOP_COPY, s->data + 4096 + 100,
+					      s->data + 40960 + 7, 20000, s->signal);
+	struct gsvm_pkt_barrier b = { .header = GSVM_PKT_BARRIER_OR, .signal = s->signal };
+
+	if (s->u.write - user_consumed(&s->u) >= 1ull << s->u.log2)
+		return;
+	if (r >> 58 == 0)
+		k.rsvd1 = 1;
+	b.dep[r >> 40 & 1] = s->signal + 128;
+	if (r >> 41 & 1)
+		b.dep[3] = s->signal + 192;
+	atomic_store((_Atomic int64_t *)host(s->signal + 128), r >> 42 & 1);
+	switch (r >> 50 & 3) {
+	case 0:
+		user_write(&s->u, &c);
+		break;
+	case 1:
+		user_write(&s->u, &b);
+		break;
+	default:
+		k.header |= (r >> 49 & 1) << 8;
+		user_write(&s->u, &k);
+	}
+	user_ring(&s->u);
+}
+
+static void storm_end(struct stormer *s, unsigned int how)
+{
+	if (how == 0)
+		user_cancel(&s->u, 1);
+	else
+		user_stop(&s->u);
+	s->up = false;
+	storm_protect(s, true);
+}
+
+static void storm_reset(struct stormer *s)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&fake.cmd_lock);
+	queue_reset(&fake.gpu);
+	for (i = 0; i < STORMERS; i++) {
+		s[i].up = false;
+		storm_protect(&s[i], true);
+	}
+	pthread_mutex_unlock(&fake.cmd_lock);
+}
+
+static void test_storm(void)
+{
+	static struct stormer s[STORMERS];
+	uint64_t seed = 42, r, deaths = 0, ends = 0, last = now_ns() + WAIT_NS;
+	unsigned int i, n;
+
+	for (i = 0; i < STORMERS; i++) {
+		s[i].u = (struct user_queue){ .id = 200 + i, .asid = 300 + i, .log2 = 4 };
+		s[i].region = fake_alloc(REGION, 4096);
+		s[i].u.ring = s[i].region;
+		s[i].u.read_index = s[i].region + 4096;
+		s[i].signal = s[i].region + 8192;
+		s[i].data = s[i].region + 12288;
+		storm_protect(&s[i], true);
+	}
+	atomic_store(&fake.fault_seed, 99);
+	for (n = 0; n < 40000 || (deaths < 25 && now_ns() < last); n++) {
+		r = tap_random(&seed);
+		i = r % STORMERS;
+		if (!s[i].up) {
+			storm_start(&s[i]);
+		} else if (user_state(&s[i].u) == GSVM_QUEUE_ERROR) {
+			/* By itself: from the moment it can be seen, silence. */
+			deaths++;
+			s[i].up = false;
+			storm_protect(&s[i], true);
+		} else if ((r >> 20) % 64 == 0) {
+			ends++;
+			storm_end(&s[i], r >> 30 & 1);
+		} else if ((r >> 20) % 2048 == 1) {
+			storm_reset(s);
+		} else {
+			storm_push(&s[i], &seed);
+		}
+	}
+	storm_reset(s);
+	atomic_store(&fake.fault_seed, 0);
+	tap_note("%llu errors, %llu stops and cancels", (unsigned long long)deaths,
+		 (unsigned long long)ends);
+	tap_ok(deaths > 20 && ends > 100, "storm: queues ended in all ways");
+	tap_eq(fake.violations, 0, "none made an access after its end");
+	tap_eq(fake.nparked, 0, "no wait is left");
+	works(40, "the device is well");
+}
+
+/* ---- Trace ---- */
+
+#define TRACE_WRITES	100000
+
+static void *trace_main(void *arg)
+{
+	unsigned int i;
+
+	for (i = 0; i < TRACE_WRITES; i++)
+		trace(&fake.gpu, "test", TRACE_NONE, 1, (uintptr_t)arg, i);
+	return NULL;
+}
+
+static void test_trace(void)
+{
+	char path[] = "/tmp/gsvm-trace-XXXXXX", line[256], event[64], asid[16], queue[16];
+	unsigned long long time, last = 0, a, b, tests = 0, lost = 0, starts = 0, done = 0, bad = 0;
+	uint64_t next[2] = { 0 };
+	pthread_t thread;
+	int fd = mkstemp(path);
+	FILE *f;
+
+	tap_need(fd >= 0, "temporary file");
+	fake.gpu.cfg.trace_path = path;
+	tap_need(!trace_open(&fake.gpu), "trace opens");
+	works(50, "a queue, traced");
+	tap_need(!pthread_create(&thread, NULL, trace_main, NULL), "thread");
+	trace_main((void *)1);
+	pthread_join(thread, NULL);
+	pthread_mutex_lock(&fake.cmd_lock);
+	queue_reset(&fake.gpu);
+	pthread_mutex_unlock(&fake.cmd_lock);
+	trace_close(&fake.gpu);
+	f = fdopen(fd, "r");
+	tap_need(f && fgets(line, sizeof(line), f), "trace has a line");
+	tap_ok(!strcmp(line, "# time event asid queue a b\n"), "which names the columns");
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%llu %63s %15s %15s 0x%llx 0x%llx", &time, event, asid, queue,
+			   &a, &b) != 6 || time < last) {
+			bad++;
+			continue;
+		}
+		last = time;
+		starts += !strcmp(event, "queue-start") && !strcmp(queue, "50") && atoi(asid) == 50;
+		done += !strcmp(event, "packet-done") && !strcmp(queue, "50") && !a;
+		lost += strcmp(event, "trace-lost") ? 0 : a;
+		if (strcmp(event, "test"))
+			continue;
+		bad += strcmp(asid, "-") || a > 1 || b < next[a & 1];
+		next[a & 1] = b + 1;
+		tests++;
+	}
+	fclose(f);
+	unlink(path);
+	tap_eq(bad, 0, "every line is whole and in order");
+	tap_ok(starts == 1 && done == 1, "the queue's life is there");
+	tap_eq(tests + lost, 2 * TRACE_WRITES, "events are in it or counted as lost");
+	fake.gpu.cfg.trace_path = "/nonexistent/trace";
+	tap_eq(trace_open(&fake.gpu), -ENOENT, "a file that cannot be made");
+}
+
+int main(void)
+{
+	fake.gpu.cfg.num_cores = 1;
+	fake.gpu.cfg.max_harts = QUEUE_MAX_GROUP - 1;
+	tap_eq(queue_init(&fake.gpu), -EINVAL, "a pool that cannot hold the largest group");
+	open_fake(4096);
+	test_start();
+	test_error();
+	test_cancel();
+	test_stop();
+	test_reset();
+	test_limit();
+	test_cores();
+	test_agents();
+	test_fair();
+	test_many_queues();
+	test_storm();
+	test_trace();
+	tap_eq(fake.fatals + fake.errors, 0, "no device error");
+	fake_close();
+	open_fake(65536);
+	test_parked();
+	fake_close();
+	return tap_done();
+}
