@@ -19,7 +19,7 @@
 #define MIN_PACKETS	16	/* four markers of submit.c, and packets between them */
 #define MAX_PACKETS	65536
 
-/* The ring starts at a page of its own: its entries are device-read only. */
+/* The ring starts at a page of its own. */
 #define SHARED_SIZE	GSVM_PAGE
 
 _Static_assert(sizeof(struct gsvm_queue_shared) <= SHARED_SIZE, "shared part too large");

@@ -170,6 +170,8 @@ static void take_packets(struct fake_queue *q, uint64_t end)
 			q->log[q->consumed] = packet;
 		if (!run_packet(q, &packet))
 			return;
+		/* A consumed slot is marked; the read index gives it back. */
+		__atomic_store_n(&slot->word[0], GSVM_PKT_INVALID, __ATOMIC_RELAXED);
 		q->consumed++;
 		if (!q->fake->lag)
 			publish_read_index(q);

@@ -219,7 +219,8 @@ static void test_barrier(struct bed *bed)
 	for (i = 0; i < 6; i++)
 		gsvm_signal_create(1, &deps[i]);
 	is(gsvm_queue_barrier(bed->queue, deps, 2, NULL, 0), 0, "and");
-	is(gsvm_queue_fill(bed->queue, &word, 9, 8, NULL, 0), 0, "something behind it");
+	is(gsvm_queue_fill(bed->queue, &word, 9, 8, NULL, GSVM_SUBMIT_BARRIER), 0,
+	   "something behind it");
 	is(gsvm_queue_finish(bed->queue, 2000000), -ETIME, "and: does not open by itself");
 	gsvm_signal_set(deps[0], 0);
 	is(gsvm_queue_finish(bed->queue, 2000000), -ETIME, "and: nor by one");
