@@ -63,6 +63,8 @@
 #include "gsvm_queue.h"
 #include "gsvm_vm.h"
 
+#define GSVM_DEVICE_CHECK	HZ
+
 static void gsvm_device_vms_fini(struct drm_device *drm, void *data)
 {
 	struct gsvm_device *gdev = to_gsvm_device(drm);
@@ -103,6 +105,7 @@ static int gsvm_device_state_init(struct gsvm_device *gdev)
 	int ret;
 
 	init_rwsem(&gdev->doorbell_lock);
+	gdev->checked = jiffies;
 	INIT_WORK(&gdev->wedge_work, gsvm_device_wedge_work);
 	xa_init_flags(&gdev->vms, XA_FLAGS_ALLOC);
 
@@ -261,4 +264,31 @@ void gsvm_device_wedge(struct gsvm_device *gdev, const char *why)
 	drm_err(&gdev->drm, "device is wedged: %s\n", why);
 	gsvm_cmd_wake(gdev);
 	queue_work(system_dfl_wq, &gdev->wedge_work);
+}
+
+/**
+ * gsvm_device_check - see whether the device is still there
+ * @gdev: the GPU
+ *
+ * For those who sleep long and would not notice. Costs a register read once in
+ * GSVM_DEVICE_CHECK, however many they are.
+ *
+ * Context: process context outside of interrupts.
+ */
+void gsvm_device_check(struct gsvm_device *gdev)
+{
+	unsigned long last = READ_ONCE(gdev->checked);
+	bool gone;
+	int idx;
+
+	if (time_before(jiffies, last + GSVM_DEVICE_CHECK) ||
+	    cmpxchg(&gdev->checked, last, jiffies) != last)
+		return;
+	if (!drm_dev_enter(&gdev->drm, &idx))
+		return;
+
+	gone = gsvm_hw_gone(gdev);
+	drm_dev_exit(idx);
+	if (gone)
+		gsvm_device_wedge(gdev, "registers do not answer");
 }

@@ -63,6 +63,8 @@ struct gsvm_limits {
  * @fault: fault ring, gsvm_fault.c
  * @queues: hardware queues, gsvm_queue.c
  * @state: bits of &enum gsvm_device_state
+ * @checked: when somebody last looked whether the device is still there, in
+ *	jiffies
  * @wedge_work: tells the users of a wedged device
  * @wedge_reason: why, for the log and debugfs; written once
  */
@@ -81,6 +83,7 @@ struct gsvm_device {
 	struct gsvm_fault_unit *fault;
 	struct gsvm_queue_table *queues;
 	unsigned long state;
+	unsigned long checked;
 	struct work_struct wedge_work;
 	const char *wedge_reason;
 };
@@ -104,6 +107,7 @@ static inline struct gsvm_device *to_gsvm_device(struct drm_device *drm)
 int gsvm_device_init(struct gsvm_device *gdev);
 void gsvm_device_unplug(struct gsvm_device *gdev);
 void gsvm_device_wedge(struct gsvm_device *gdev, const char *why);
+void gsvm_device_check(struct gsvm_device *gdev);
 
 /* Pairs with the release in gsvm_device_wedge(): true means that DMA has stopped. */
 static inline bool gsvm_device_is_wedged(struct gsvm_device *gdev)

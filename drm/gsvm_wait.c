@@ -21,7 +21,7 @@
  * is the final one: a job that completed before the end came is a success.
  *
  * A sleeper looks for itself every GSVM_WAIT_RECHECK, so that an interrupt
- * that got lost costs time only.
+ * that got lost costs time only, and looks whether the device is still there.
  */
 
 #include <linux/hrtimer.h>
@@ -77,7 +77,11 @@ static int gsvm_wait_sleep(struct gsvm_vm *vm, s64 seq, s64 timeout_ns)
 
 	ret = wait_event_interruptible_hrtimeout(vm->event_wq,
 						 atomic64_read(&vm->event_seq) != seq, left);
-	return ret == -ETIME ? 0 : ret;
+	if (ret != -ETIME)
+		return ret;
+
+	gsvm_device_check(vm->gdev);
+	return 0;
 }
 
 /**
