@@ -21,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "dma.h"
@@ -501,9 +500,13 @@ static int vfio_loop(struct gpu *gpu)
 	/* Gone while we answered: gone all the same. */
 	if (!mid && (ret == -EPIPE || ret == -ECONNRESET))
 		ret = 0;
-	if (ret == -EPROTO)
-		fprintf(stderr, "gsvm-gpu: client closed inside a message, or sent one of %u bytes\n",
+	if (ret == -EPROTO) {
+		fprintf(stderr, "gsvm-gpu: the client went away inside a message\n");
+	} else if (ret == -EMSGSIZE) {
+		fprintf(stderr, "gsvm-gpu: the client sent a message of %u bytes\n",
 			v->msg.header.size);
+		ret = -EPROTO;
+	}
 	return ret;
 }
 
@@ -512,18 +515,22 @@ int vfio_serve(struct gpu *gpu, int sock, int stop)
 	struct vfio *v = gpu->vfio;
 	int ret;
 
+	pthread_mutex_lock(&v->stream.send_lock);
 	v->stream.sock = sock;
 	v->stream.stop = stop;
+	pthread_mutex_unlock(&v->stream.send_lock);
+	v->negotiated = false;
 	dma_unblock(gpu, DMA_OFF_CLIENT);
 	ret = vfio_loop(gpu);
 
-	/* The descriptor stays ours until vfio_exit(): others may be sending. */
-	shutdown(sock, SHUT_RDWR);
-	dma_block(gpu, DMA_OFF_CLIENT);
 	xfers_connect(&v->xfers, NULL, 0);
+	stream_close(&v->stream);
+	dma_block(gpu, DMA_OFF_CLIENT);
 	dma_unmap_all(gpu);
-	for (unsigned int i = 0; i < GSVM_NUM_VECTORS; i++)
+	for (unsigned int i = 0; i < GSVM_NUM_VECTORS; i++) {
 		irq_set_eventfd(gpu, i, -1);
+		irq_set_mask(gpu, i, false);
+	}
 	return ret;
 }
 
@@ -556,8 +563,6 @@ void vfio_exit(struct gpu *gpu)
 	struct vfio *v = gpu->vfio;
 
 	dma_set_messages(gpu, NULL);
-	if (v->stream.sock >= 0)
-		close(v->stream.sock);
 	xfers_exit(&v->xfers);
 	pthread_mutex_destroy(&v->stream.send_lock);
 	free(v->msg.body);

@@ -14,7 +14,8 @@ void vfio_exit(struct gpu *gpu);
  * @stop (-1: none) became readable, -EPROTO (with a line on standard error)
  * when the client broke the protocol or went away inside a message, or another
  * -errno. Windows and eventfds are gone then, and nothing reaches system
- * memory any more. Once per GPU.
+ * memory any more; the rest of the device's state stays, should another client
+ * be served.
  */
 int vfio_serve(struct gpu *gpu, int sock, int stop);
 

@@ -119,7 +119,7 @@ int stream_receive(struct stream *s, struct message *m)
 		return ret;
 	if (m->header.size < sizeof(m->header) ||
 	    m->header.size - sizeof(m->header) > VU_MAX_BODY)
-		return -EPROTO;
+		return -EMSGSIZE;
 	m->len = m->header.size - sizeof(m->header);
 	if (!m->len)
 		return 1;
@@ -163,6 +163,16 @@ static int stream_write_locked(struct stream *s, struct msghdr *mh)
 	return 0;
 }
 
+void stream_close(struct stream *s)
+{
+	/* Wakes whoever waits to send, so that the lock is free soon. */
+	shutdown(s->sock, SHUT_RDWR);
+	pthread_mutex_lock(&s->send_lock);
+	close(s->sock);
+	s->sock = -1;
+	pthread_mutex_unlock(&s->send_lock);
+}
+
 int stream_send(struct stream *s, struct vu_header *header, const void *a, size_t a_len,
 		const void *b, size_t b_len, int fd)
 {
@@ -186,7 +196,7 @@ int stream_send(struct stream *s, struct vu_header *header, const void *a, size_
 		memcpy(CMSG_DATA(&control.align), &fd, sizeof(int));
 	}
 	pthread_mutex_lock(&s->send_lock);
-	ret = stream_write_locked(s, &mh);
+	ret = s->sock < 0 ? -EPIPE : stream_write_locked(s, &mh);
 	pthread_mutex_unlock(&s->send_lock);
 	return ret;
 }

@@ -10,7 +10,7 @@
 #include "vfio_proto.h"
 
 struct stream {
-	int sock;
+	int sock;			/* changes under send_lock; -1: closed */
 	int stop;			/* readable: give up; -1: none */
 	pthread_mutex_t send_lock;	/* one message at a time on the wire */
 };
@@ -26,8 +26,8 @@ struct message {
 
 /*
  * Next message, whole. 1: there is one; 0: the peer has closed between two
- * messages; -ECANCELED: stop; -EPROTO: the stream makes no sense, or ended
- * inside a message; other -errno. Whatever is returned, message_close() is due.
+ * messages; -ECANCELED: stop; -EPROTO: the stream ended inside a message;
+ * -EMSGSIZE: it makes no sense any more; other -errno. Whatever is returned, message_close() is due.
  */
 int stream_receive(struct stream *s, struct message *m);
 /* The descriptors that nobody took (took: set to -1). */
@@ -39,5 +39,8 @@ void message_close(struct message *m);
  */
 int stream_send(struct stream *s, struct vu_header *header, const void *a, size_t a_len,
 		const void *b, size_t b_len, int fd);
+
+/* End the connection; by the thread that receives. Sending fails from now on. */
+void stream_close(struct stream *s);
 
 #endif
