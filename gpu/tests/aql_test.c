@@ -328,7 +328,7 @@ static void test_barriers(void)
 
 static void test_order(void)
 {
-	struct user_queue u = fresh(4);
+	struct user_queue u = fresh(6);
 	uint64_t flag = fake_alloc(4, 4096), s1 = user_signal(1), s2 = user_signal(1);
 	struct gsvm_pkt_kernel wait = pkt_kernel(user_kernel(WAIT), 1, 1, flag, s1);
 	struct gsvm_pkt_kernel set = pkt_kernel(user_kernel(SET), 1, 1, flag, s2);
@@ -339,6 +339,17 @@ static void test_order(void)
 	tap_ok(idle_signal(s1) && idle_signal(s2), "kernels without barrier bit overlap");
 
 	*(uint32_t *)host(flag) = 0;
+	*(int64_t *)host(s1) = 40;
+	for (i = 0; i < 40; i++)
+		user_push(&u, &wait);
+	tap_ok(wait_until(user_consumed(&u) == 18), "sixteen of them");
+	for (i = 0; i < 1000; i++)
+		sched_yield();
+	tap_eq(user_consumed(&u), 18, "not more");
+	atomic_store((_Atomic uint32_t *)host(flag), 1);
+	tap_ok(idle_signal(s1), "the others follow");
+
+	atomic_store((_Atomic uint32_t *)host(flag), 0);
 	*(int64_t *)host(s1) = 1;
 	*(int64_t *)host(s2) = 1;
 	set.header |= GSVM_PKT_BARRIER;
@@ -349,7 +360,7 @@ static void test_order(void)
 		sched_yield();
 	tap_ok(signal_value(s2) == 1 && !*(uint32_t *)host(set.kernarg),
 	       "with it they do not");
-	tap_eq(user_consumed(&u), 3, "a packet that waits is not consumed");
+	tap_eq(user_consumed(&u), 43, "a packet that waits is not consumed");
 	atomic_store((_Atomic uint32_t *)host(flag), 1);
 	tap_ok(idle_signal(s1) && idle_signal(s2), "until the first has completed");
 	tap_ok(((struct gsvm_signal *)host(s2))->start >= ((struct gsvm_signal *)host(s1))->end,

@@ -11,7 +11,9 @@
 #ifndef GPU_TESTS_QUEUE_FAKE_H
 #define GPU_TESTS_QUEUE_FAKE_H
 
+#include <sched.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "core.h"
 #include "dma.h"
