@@ -18,10 +18,11 @@
  *   reports nor a late GSVM_CMD_QUEUE_CANCEL for an old queue can meet a new
  *   one.
  *
- * A fault that cannot be served begins in gsvm_queue_fault(), which keeps the
- * detailed record and cancels the queue; the queue is dead when the device
- * reports that it has ended. If another error was faster, the queue is dead
- * with one of the two records, both true.
+ * A fault that cannot be served is answered by gsvm_queue_cancel(), which names
+ * the fault record. The device ends the queue if that very access is still
+ * parked, and then reports as with any other error. So a record that is served
+ * late, when its access or its queue has gone, or when the index belongs to
+ * another queue, harms nobody.
  *
  * Error bits of the status page are hints only: what counts is the state in
  * the queue's descriptor, which software clears before a queue starts. A bit
@@ -82,10 +83,8 @@ struct gsvm_queue_table {
  * @slot: doorbell in the VM's doorbell page, owned until @stopped
  * @link: in &gsvm_vm.queues while not stopped; under &gsvm_vm.queue_lock
  * @stopped: the device has forgotten the queue; under &gsvm_vm.queue_lock
- * @cancelled: @fault is valid; under &gsvm_queue_table.lock
  * @dead: @record is valid and constant; set under &gsvm_queue_table.lock, read
  *	without it by gsvm_queue_is_dead()
- * @fault: why the queue was cancelled
  * @record: how the queue ended
  */
 struct gsvm_queue {
@@ -97,9 +96,7 @@ struct gsvm_queue {
 	u32 slot;
 	struct list_head link;
 	bool stopped;
-	bool cancelled;
 	bool dead;
-	struct gsvm_queue_error fault;
 	struct gsvm_queue_error record;
 };
 
@@ -313,8 +310,8 @@ static int gsvm_queue_start_locked(struct gsvm_queue *queue)
 		return ret;
 
 	if (READ_ONCE(gdev->queues->desc[queue->hwq].state) != GSVM_QUEUE_RUNNING) {
-		drm_err(&gdev->drm, "queue %u did not start, error %u\n", queue->hwq,
-			READ_ONCE(gdev->queues->desc[queue->hwq].error));
+		drm_err_ratelimited(&gdev->drm, "queue %u did not start, error %u\n", queue->hwq,
+				    READ_ONCE(gdev->queues->desc[queue->hwq].error));
 		return -EIO;
 	}
 
@@ -535,48 +532,30 @@ void gsvm_queue_table_unplug(struct gsvm_device *gdev)
 /* ---- Errors -------------------------------------------------------------- */
 
 /**
- * gsvm_queue_fault - end a queue because a fault of it cannot be served
- * @gdev: the GPU
- * @hwq: hardware queue, as the device named it
- * @asid: address space, as the device named it
- * @err: the record; the first one of a queue stays
+ * gsvm_queue_cancel - end a queue because a fault of it cannot be served
+ * @vm: the address space that the record names
+ * @rec: the fault record
+ * @reason: DRM_GSVM_REASON_*, why not
  *
- * The device ends the queue a little later, and only then it counts as dead.
+ * The device ends the queue a little later, if the access of that record is
+ * still parked, and only then it counts as dead.
  *
  * Context: process context; sleeps only while the command ring is full.
  */
-void gsvm_queue_fault(struct gsvm_device *gdev, u32 hwq, u32 asid,
-		      const struct gsvm_queue_error *err)
+void gsvm_queue_cancel(struct gsvm_vm *vm, const struct gsvm_fault *rec, u32 reason)
 {
 	const struct gsvm_cmd cmd = {
 		.op = GSVM_CMD_QUEUE_CANCEL,
-		.id = hwq,
-		.arg = err->reason,
+		.id = rec->queue,
+		.start = rec->addr,
+		.end = rec->time,
+		.arg = reason,
 	};
-	struct gsvm_queue_table *table = gdev->queues;
-	struct gsvm_queue *queue;
-	bool cancel;
 
-	queue = gsvm_queue_lookup(gdev, hwq);
-	spin_lock(&table->lock);
-	/* A fault that the queue's predecessor left behind may come late. */
-	if (!queue || queue->vm->asid != asid) {
-		table->bogus++;
-		cancel = false;
-	} else {
-		cancel = !queue->dead && !queue->cancelled;
-	}
-	if (cancel) {
-		queue->fault = *err;
-		queue->cancelled = true;
-	}
-	spin_unlock(&table->lock);
-
-	/* The reference keeps the index from being given to another queue. */
-	if (cancel)
-		gsvm_cmd_submit(gdev, &cmd, 1);
-	if (queue)
-		gsvm_queue_put(queue);
+	/* The command would be refused, and the device invented the record. */
+	if (rec->queue >= vm->gdev->limits.num_queues)
+		return;
+	gsvm_cmd_submit(vm->gdev, &cmd, 1);
 }
 
 static u32 gsvm_queue_error_code(u32 qerr)
@@ -651,18 +630,15 @@ static void gsvm_queue_error_bit(struct gsvm_device *gdev, u32 hwq)
 	if (!queue || !gsvm_queue_read_error(gdev, hwq, &err)) {
 		table->bogus++;
 	} else {
-		if (queue->cancelled) {
-			/* The fault service knows more, but for the packet. */
-			if (err.addr == queue->fault.addr)
-				queue->fault.packet = err.packet;
-			err = queue->fault;
-		}
 		first = gsvm_queue_die_locked(queue, &err);
 	}
 	spin_unlock(&table->lock);
 
-	if (first)
+	if (first) {
+		if (err.error == DRM_GSVM_ERROR_FAULT)
+			atomic64_inc(&queue->vm->stats.faults_failed);
 		gsvm_vm_event(queue->vm);
+	}
 	if (queue)
 		gsvm_queue_put(queue);
 }
@@ -701,7 +677,7 @@ void gsvm_queue_show(struct gsvm_device *gdev, struct seq_file *m)
 	u32 hwq;
 
 	spin_lock(&table->lock);
-	seq_printf(m, "bogus error bits: %llu\n", table->bogus);
+	seq_printf(m, "bogus reports: %llu\n", table->bogus);
 	spin_unlock(&table->lock);
 	seq_puts(m, "hwq asid slot state error reason ring packets read_index\n");
 
