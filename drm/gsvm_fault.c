@@ -14,8 +14,16 @@
  *    records it answers. Two slices for one block may meet; the second one
  *    finds the pages mapped.
  * 4. *Answer* with a resume of the block's whole range. A fault that cannot be
- *    served ends its queue first, with a record, so that its harts are not
- *    there any more to be resumed.
+ *    served ends its queue first, so that its harts are not there any more to
+ *    be resumed.
+ *
+ * A record can be stale when it is served: the resume for another record of
+ * the block has let its access go on, it has completed, and the process has
+ * unmapped the page since. The verdict "nothing is mapped there" is true then,
+ * and does not concern the access. Therefore a cancellation names the record,
+ * and the device carries it out only if that very access is still parked: if
+ * it is, it began before the verdict and could not be made at the verdict's
+ * time, which is when a CPU would have got SIGSEGV.
  *
  * Nothing is lost: a record leaves the ring only into a batch, and the pool of
  * batches always has one that comes back. A service that waits for the process
@@ -151,29 +159,12 @@ static u32 gsvm_fault_hopeless(const struct gsvm_fault *rec)
 	}
 }
 
-static void gsvm_fault_fail(struct gsvm_fault_slice *slice, const struct gsvm_fault *rec,
-			    u32 reason)
-{
-	struct gsvm_queue_error err = {
-		.error = DRM_GSVM_ERROR_FAULT,
-		.reason = reason,
-		.access = min_t(u32, rec->access, DRM_GSVM_ACCESS_ATOMIC),
-		.addr = rec->addr,
-		.pc = rec->pc,
-		.work_item = rec->work_item,
-		.time_ns = rec->time,
-	};
-
-	atomic64_inc(&slice->vm->stats.faults_failed);
-	gsvm_queue_fault(slice->vm->gdev, rec->queue, rec->asid, &err);
-}
-
 static void gsvm_fault_fail_all(struct gsvm_fault_slice *slice, u32 reason)
 {
 	unsigned int i;
 
 	for (i = 0; i < slice->nr; i++)
-		gsvm_fault_fail(slice, &slice->batch->rec[slice->first + i], reason);
+		gsvm_queue_cancel(slice->vm, &slice->batch->rec[slice->first + i], reason);
 }
 
 static void gsvm_fault_resume(struct gsvm_fault_slice *slice)
@@ -248,7 +239,7 @@ static void gsvm_fault_answer(struct gsvm_fault_slice *slice, const struct gsvm_
 		u32 reason = gsvm_fault_verdict(rec, req);
 
 		if (reason)
-			gsvm_fault_fail(slice, rec, reason);
+			gsvm_queue_cancel(slice->vm, rec, reason);
 	}
 }
 

@@ -6,6 +6,7 @@
 
 struct drm_gsvm_queue_query;
 struct gsvm_device;
+struct gsvm_fault;
 struct gsvm_queue;
 struct gsvm_queue_table;
 struct gsvm_vm;
@@ -59,8 +60,7 @@ u32 gsvm_queue_doorbell(struct gsvm_queue *queue);
 bool gsvm_queue_is_dead(struct gsvm_queue *queue);
 void gsvm_queue_read_record(struct gsvm_queue *queue, struct drm_gsvm_queue_query *args);
 
-void gsvm_queue_fault(struct gsvm_device *gdev, u32 hwq, u32 asid,
-		      const struct gsvm_queue_error *err);
+void gsvm_queue_cancel(struct gsvm_vm *vm, const struct gsvm_fault *rec, u32 reason);
 void gsvm_queue_error_irq(struct gsvm_device *gdev);
 void gsvm_queue_kill_vm(struct gsvm_vm *vm, u32 error);
 void gsvm_queue_kill_all(struct gsvm_device *gdev);

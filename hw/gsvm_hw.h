@@ -229,8 +229,9 @@ struct gsvm_ctx {
  * struct gsvm_cmd - command ring entry
  * @op: GSVM_CMD_* in bits 7:0, GSVM_CMD_IRQ; other bits zero
  * @id: ASID or queue, by operation
- * @start: first byte of a VA range, a multiple of 4 KiB
- * @end: end of the VA range, a multiple of 4 KiB, above @start, at most 2^48
+ * @start: first byte of a VA range, a multiple of 4 KiB; QUEUE_CANCEL: &gsvm_fault.addr
+ * @end: end of the VA range, a multiple of 4 KiB, above @start, at most 2^48;
+ *	QUEUE_CANCEL: &gsvm_fault.time
  * @arg: by operation
  *
  * Commands take effect and complete in order; unused fields are zero.
@@ -253,7 +254,12 @@ struct gsvm_cmd {
 #define GSVM_CMD_RESUME			5	/* id = ASID, range: parked accesses retry */
 #define GSVM_CMD_QUEUE_START		6	/* id = queue: read its descriptor and run it */
 #define GSVM_CMD_QUEUE_STOP		7	/* id = queue: drop all its work; complete = no access any more */
-#define GSVM_CMD_QUEUE_CANCEL		8	/* id = queue, arg = reason (32 bits): end it with GSVM_QERR_FAULT */
+/*
+ * id = queue, arg = reason (32 bits), start and end = addr and time of a fault
+ * record of this queue: if that very access is still parked, end the queue with
+ * GSVM_QERR_FAULT; else no effect.
+ */
+#define GSVM_CMD_QUEUE_CANCEL		8
 
 /* ---- Faults --------------------------------------------------------------- */
 
@@ -316,7 +322,8 @@ struct gsvm_fault {
  * @rsvd0: zero
  * @state: written by the device: GSVM_QUEUE_*
  * @error: GSVM_QERR_*, valid in GSVM_QUEUE_ERROR like all that follow
- * @reason: argument of GSVM_CMD_QUEUE_CANCEL for GSVM_QERR_FAULT, else 0
+ * @reason: argument of GSVM_CMD_QUEUE_CANCEL for GSVM_QERR_FAULT, else 0; all
+ *	that follows then tells of the access that was cancelled
  * @access: GSVM_ACCESS_* where @addr is meaningful
  * @addr: VA of the offending access, or of the packet, or the instruction word
  * @pc: VA of the instruction, or 0
