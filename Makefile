@@ -138,8 +138,10 @@ clean:
 	$(Q)rm -rf $(top)/build/out $(top)/build/out-* $(top)/build/native \
 		$(top)/build/results $(top)/build/vm
 
-# Files of the root belong to mapped users if an ordinary user made it.
+# Some files of the root and its cache belong to mapped users, if an ordinary
+# user made them.
 distclean: clean
 	$(Q)[ "$$(id -u)" = 0 ] || [ ! -e $(top)/build/root ] || \
-		unshare --user --map-root-user --map-auto rm -rf --one-file-system $(top)/build/root
+		unshare --user --map-root-user --map-auto \
+		rm -rf --one-file-system $(top)/build/root $(top)/build/cache
 	$(Q)rm -rf --one-file-system $(top)/build
