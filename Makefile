@@ -24,8 +24,8 @@
 # The contract with the directories below: gpu, libsvm, igt-tests, bench and
 # examples each have a Makefile that works alone, with
 #
-#   O          absolute output directory, by default $(top)/build/out/DIRECTORY;
-#              what belongs to another directory is found beside it, $(O)/../gpu
+#   O          absolute output directory, by default $(top)/build/out/DIRECTORY
+#   LIBSVM_O   where libsvm was built, by default $(top)/build/out/libsvm
 #   CC CFLAGS LDFLAGS PREFIX DESTDIR V
 #   SANITIZE   "address,undefined" or "thread"; comes with an O of its own
 #   all check install clean
@@ -77,12 +77,12 @@ ifeq ($(wildcard $(top)/$(1)/Makefile),)
 	@echo "skip $(1): it does not exist yet"
 else
 	$$(Q)$$(if $$(in_root),,$$(if $$(missing_$(1)),echo "skip $(1): install $$(missing_$(1)) first" \#)) \
-		$$(MAKE) -C $(top)/$(1) O=$(OUT)/$(1) all
+		$$(MAKE) -C $(top)/$(1) O=$(OUT)/$(1) LIBSVM_O=$(OUT)/libsvm all
 endif
 install-$(1): all-$(1)
 ifneq ($(wildcard $(top)/$(1)/Makefile),)
 	$$(Q)$$(if $$(in_root),,$$(if $$(missing_$(1)),echo "skip $(1): install $$(missing_$(1)) first" \#)) \
-		$$(MAKE) -C $(top)/$(1) O=$(OUT)/$(1) install
+		$$(MAKE) -C $(top)/$(1) O=$(OUT)/$(1) LIBSVM_O=$(OUT)/libsvm install
 endif
 endef
 $(foreach dir,$(dirs),$(eval $(call sub_rules,$(dir))))
