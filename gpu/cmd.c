@@ -85,6 +85,7 @@ struct cmd_unit {
 #define USES_QUEUE	(1u << 1)
 #define USES_RANGE	(1u << 2)
 #define USES_ARG	(1u << 3)	/* 32 bits */
+#define USES_RECORD	(1u << 4)	/* start and end, any value */
 
 static const uint8_t cmd_uses[] = {
 	[GSVM_CMD_NOP] = 0,
@@ -95,7 +96,7 @@ static const uint8_t cmd_uses[] = {
 	[GSVM_CMD_RESUME] = USES_ASID | USES_RANGE,
 	[GSVM_CMD_QUEUE_START] = USES_QUEUE,
 	[GSVM_CMD_QUEUE_STOP] = USES_QUEUE,
-	[GSVM_CMD_QUEUE_CANCEL] = USES_QUEUE | USES_ARG,
+	[GSVM_CMD_QUEUE_CANCEL] = USES_QUEUE | USES_ARG | USES_RECORD,
 };
 
 static uint32_t cmd_op(const struct gsvm_cmd *cmd)
@@ -122,7 +123,8 @@ static bool cmd_valid(const struct gsvm_cmd *cmd)
 		ids = GPU_NUM_QUEUES;
 	if (cmd->id >= ids)
 		return false;
-	if (uses & USES_RANGE ? !range_valid(cmd->start, cmd->end) : cmd->start || cmd->end)
+	if (uses & USES_RANGE ? !range_valid(cmd->start, cmd->end) :
+	    !(uses & USES_RECORD) && (cmd->start || cmd->end))
 		return false;
 	return cmd->arg <= (uses & USES_ARG ? UINT32_MAX : 0);
 }
@@ -286,6 +288,9 @@ static int queue_command(struct cmd_unit *c, const struct gsvm_cmd *cmd)
 	case GSVM_CMD_QUEUE_STOP:
 		return queue_stop(c->gpu, cmd->id);
 	default:
+		/* A record that was resumed since it was written concerns nobody. */
+		if (!fault_choose(c->gpu, cmd->id, cmd->start, cmd->end))
+			return 0;
 		return queue_cancel(c->gpu, cmd->id, (uint32_t)cmd->arg);
 	}
 }

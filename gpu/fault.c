@@ -50,8 +50,9 @@
  *
  * A resume takes its waits off under the lock and wakes them afterwards; from
  * its taking off on a wait belongs to its owner again, except that the wake is
- * still to come. Nobody may free it in between: the owner does so only after
- * fault_drop_queue(), which runs on the same thread as the resume.
+ * still to come. Nobody may free it in between: an owner that drops its waits
+ * on another thread than the command thread keeps them until the command
+ * thread comes by (queue.c).
  */
 #include <errno.h>
 #include <pthread.h>
@@ -359,6 +360,26 @@ bool fault_drop_queue(struct gpu *gpu, uint32_t queue, struct gsvm_fault *first)
 
 	if (due)
 		cmd_poke(gpu);
+	return found;
+}
+
+bool fault_choose(struct gpu *gpu, uint32_t queue, uint64_t addr, uint64_t time)
+{
+	struct fault_unit *f = gpu->fault;
+	struct list *head = &f->queue[queue % GSVM_MAX_QUEUES];
+	bool found = false;
+
+	pthread_mutex_lock(&f->lock);
+	for (struct list *l = head->next; l != head && !found; l = l->next) {
+		struct fault_wait *w = wait_of(l, queue);
+
+		if (!w->reported || w->rec.addr != addr || w->rec.time != time)
+			continue;
+		list_del(&w->queue);
+		list_add_tail(head->next, &w->queue);
+		found = true;
+	}
+	pthread_mutex_unlock(&f->lock);
 	return found;
 }
 

@@ -47,12 +47,20 @@ void fault_ack(struct gpu *gpu, uint32_t index);
 void fault_report(struct gpu *gpu);
 
 /*
- * Take all waits of @queue off without waking them; a copy of the oldest
- * record goes to *first if there was one (returns true). Afterwards fault.c
- * holds no pointer into the queue. Merged waits of other queues that depended
- * on a dropped record are reported anew. Command thread, or with it idle: a
- * fault_resume() under way on another thread may be about to wake the wait.
+ * Take all waits of @queue off without waking them; a copy of the chosen, or
+ * else the oldest, record goes to *first if there was one (returns true). Afterwards fault.c
+ * holds no pointer into the queue, with one exception: a fault_resume() that is
+ * under way on the command thread may have taken waits off already and still
+ * be about to wake them. Merged waits of other queues that depended on a
+ * dropped record are reported anew. Any thread.
  */
 bool fault_drop_queue(struct gpu *gpu, uint32_t queue, struct gsvm_fault *first);
+
+/*
+ * Is the access that a record of @queue with @addr and @time reported parked
+ * still, without a resume since? Then it becomes the one that
+ * fault_drop_queue() gives. GSVM_CMD_QUEUE_CANCEL; command thread.
+ */
+bool fault_choose(struct gpu *gpu, uint32_t queue, uint64_t addr, uint64_t time);
 
 #endif

@@ -150,16 +150,17 @@ static const struct {
 	{ "stop, end", { STOP, 1, 0, 0x1000, 0 }, false },
 	{ "stop, arg", { STOP, 1, 0, 0, 1 }, false },
 	{ "cancel", { CANCEL, LASTQ, 0, 0, 0xffffffff }, true },
+	{ "cancel, any record", { CANCEL, 1, 0x1001, 12345, 1 }, true },
 	{ "cancel, queue out of range", { CANCEL, LASTQ + 1, 0, 0, 1 }, false },
 	{ "cancel, reason above 32 bits", { CANCEL, 1, 0, 0, 1ull << 32 }, false },
-	{ "cancel, start", { CANCEL, 1, 0x1000, 0, 1 }, false },
 };
 
 static void test_fields(void)
 {
 	for (unsigned int i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		const struct gsvm_cmd *c = &fields[i].cmd;
-		bool queue = c->op >= START && c->op <= CANCEL, ok;
+		/* A cancel reaches the queue only for a parked access: test_cancel(). */
+		bool queue = c->op >= START && c->op <= STOP, ok;
 
 		begin(1);
 		put(NOP, 0, 0, 0, 0);
@@ -204,27 +205,35 @@ static void park(struct parked *p, uint32_t queue, uint64_t addr)
 
 static void test_order(void)
 {
-	struct parked p = {0}, later = {0};
+	struct parked p = {0}, later = {0}, wild = {0};
 
 	begin(2);
+	park(&wild, 9, VA + 0x5008);
 	put(START, 7, 0, 0, 0);
 	put(RANGE, 1, 0x1000, 0x2000, 0);
+	put(NOP, 0, 0, 0, 0);
 	put(STOP, 8, 0, 0, 0);
-	put(CANCEL, 9, 0, 0, 55);
+	put(CANCEL, 9, f->fault[0].addr, f->fault[0].time, 55);
 	tap_ok(run(), "a mix of commands completes");
 	tap_ok(f->calls == 3 && f->call[0].op == FAKE_QUEUE_START && f->call[0].queue == 7 &&
 	       f->call[1].op == FAKE_QUEUE_STOP && f->call[1].queue == 8 &&
 	       f->call[2].op == FAKE_QUEUE_CANCEL && f->call[2].queue == 9 &&
 	       f->call[2].reason == 55, "queue commands arrive in order with their arguments");
-	tap_ok(f->call[0].head_seen == 0 && f->call[1].head_seen == 2 && f->call[2].head_seen == 3,
+	tap_ok(f->call[0].head_seen == 0 && f->call[1].head_seen == 3 && f->call[2].head_seen == 4,
 	       "what came before a queue command is complete when it runs, it is not");
 	settle();
+	put(RESUME, 1, VA + 0x5000, VA + 0x6000, 0);
+	put(ACK, 0, 0, 0, 1);
+	run();
 	tap_eq(irqs(GSVM_VEC_CMD), 0, "no interrupt without request");
 	for (unsigned int i = 0; i < 5; i++)
 		put(RANGE | GSVM_CMD_IRQ, 1, 0x1000, 0x2000, 0);
 	run();
 	settle();
 	tap_eq(irqs(GSVM_VEC_CMD), 1, "one interrupt per batch");
+	send(NOP, 0, 0, 0, 0);
+	settle();
+	tap_eq(irqs(GSVM_VEC_CMD), 1, "... and none with what comes after");
 	tap_eq(atomic_load(&gpu->stat[GSVM_STAT_INVALS]), 6, "invalidations are counted");
 	tap_ok(atomic_load(&gpu->stat[GSVM_STAT_INVAL_NS]) > 0, "... with their time");
 
@@ -237,15 +246,45 @@ static void test_order(void)
 	park(&p, 1, VA + 0x10);
 	park(&later, 1, VA + 0x2000);
 	put(RESUME, 1, VA, VA + 0x1000, 0);
-	put(ACK, 0, 0, 0, 1);
+	put(ACK, 0, 0, 0, 2);
 	tap_ok(run() && p.woken == 1 && !later.woken, "resume wakes what is in the range");
 	tap_ok(p.head_seen < next, "... before it is complete");
 	settle();
-	tap_eq(irqs(GSVM_VEC_FAULT), 2, "the acknowledgement that leaves a record raises again");
-	put(ACK, 0, 0, 0, 3);
+	tap_eq(irqs(GSVM_VEC_FAULT), 3, "the acknowledgement that leaves a record raises again");
+	put(ACK, 0, 0, 0, 4);
 	run();
 	settle();
 	tap_ok(f->errors == 2 && f->error[1].err == GSVM_ERR_FAULT_ACK, "a bad one is refused");
+	end();
+}
+
+/* A cancel concerns the access of one record, and only while it is parked. */
+static void test_cancel(void)
+{
+	struct parked p = {0}, other = {0};
+	uint64_t time;
+
+	begin(1);
+	park(&other, 3, VA + 0x1000);
+	park(&p, 3, VA + 0x18);
+	time = f->fault[1].time;
+	put(CANCEL, 3, VA + 0x10, time, 1);
+	put(CANCEL, 3, VA + 0x18, time + 1, 1);
+	put(CANCEL, 4, VA + 0x18, time, 1);
+	run();
+	settle();
+	tap_ok(!f->calls && !f->errors, "a cancel for another address, time or queue does nothing");
+	put(RESUME, 1, VA, VA + 0x1000, 0);
+	put(CANCEL, 3, VA + 0x18, time, 1);
+	run();
+	settle();
+	tap_ok(p.woken == 1 && !f->calls, "nor does one for an access that was resumed");
+	park(&p, 3, VA + 0x18);
+	put(CANCEL, 3, VA + 0x18, f->fault[2].time, 6);
+	run();
+	settle();
+	tap_ok(f->calls == 1 && f->call[0].op == FAKE_QUEUE_CANCEL && f->call[0].queue == 3 &&
+	       f->call[0].reason == 6, "one for an access that is parked reaches its queue");
 	end();
 }
 
@@ -571,7 +610,7 @@ static void test_hammer(bool check, bool lost)
 		h[i].core->tlb.inject_lost = lost;
 		tap_need(!pthread_create(&h[i].thread, NULL, hammer, &h[i]), "thread");
 	}
-	late = move_pages(h, lost ? 200 : 2000);
+	late = move_pages(h, lost ? 200 : 1000);
 	atomic_store(&hammer_end, true);
 	for (unsigned int i = 0; i < CORES; i++) {
 		pthread_join(h[i].thread, NULL);
@@ -599,6 +638,7 @@ int main(void)
 {
 	test_fields();
 	test_order();
+	test_cancel();
 	test_poke();
 	test_doorbell();
 	test_stream();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* See fake.h. */
 #include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "cmd.h"
@@ -11,9 +11,6 @@
 #include "trace.h"
 
 #define WEAK	__attribute__((weak))
-
-static uint8_t *bus_memory;
-static uint64_t bus_used, vram_used;
 
 static struct fake *fake_of(const struct gpu *gpu)
 {
@@ -42,7 +39,7 @@ WEAK void *dma_ptr(struct gpu *gpu, uint64_t bus, size_t len, bool write)
 		return NULL;
 	if (bus < FAKE_BUS || bus - FAKE_BUS > FAKE_SIZE || len > FAKE_SIZE - (bus - FAKE_BUS))
 		return NULL;
-	return bus_memory + (bus - FAKE_BUS);
+	return f->bus + (bus - FAKE_BUS);
 }
 
 WEAK uint64_t dma_generation(struct gpu *gpu)
@@ -52,6 +49,8 @@ WEAK uint64_t dma_generation(struct gpu *gpu)
 
 WEAK void *gpu_ptr(struct gpu *gpu, bool vram, uint64_t addr, size_t len, bool write)
 {
+	if (write && fake_of(gpu)->ptr_hook)
+		fake_of(gpu)->ptr_hook(fake_of(gpu));
 	if (!vram)
 		return dma_ptr(gpu, addr, len, write);
 	if (addr > gpu->cfg.vram_size || len > gpu->cfg.vram_size - addr)
@@ -151,20 +150,19 @@ static void *must(void *p)
 
 uint64_t fake_alloc(struct fake *f, bool vram, size_t size)
 {
-	uint64_t *used = vram ? &vram_used : &bus_used;
+	uint64_t *used = vram ? &f->vram_used : &f->bus_used;
 	uint64_t at = *used;
 
 	*used += (size + 0xfff) & ~0xfffull;
 	if (*used > (vram ? FAKE_VRAM : FAKE_SIZE))
 		abort();
 	at += vram ? 0 : FAKE_BUS;
-	memset(fake_host(f, vram, at), 0, size);
 	return at;
 }
 
 void *fake_host(struct fake *f, bool vram, uint64_t addr)
 {
-	return vram ? f->gpu.vram + addr : bus_memory + (addr - FAKE_BUS);
+	return vram ? f->gpu.vram + addr : f->bus + (addr - FAKE_BUS);
 }
 
 static uint64_t *table_slot(struct fake *f, bool vram, uint64_t table, uint64_t va,
@@ -202,6 +200,15 @@ uint64_t *fake_pte(struct fake *f, uint32_t asid, uint64_t va, unsigned int leve
 	return table_slot(f, in_vram, table, va, level);
 }
 
+static void *map_zeroed(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		abort();
+	return p;
+}
+
 static void *ring_alloc(struct fake *f, uint64_t *base, size_t size)
 {
 	*base = fake_alloc(f, false, size);
@@ -213,10 +220,8 @@ struct fake *fake_create(unsigned int cores)
 	struct fake *f = must(calloc(1, sizeof(*f)));
 	struct gpu *gpu = &f->gpu;
 
-	bus_memory = must(aligned_alloc(4096, FAKE_SIZE));
-	gpu->vram = must(aligned_alloc(4096, FAKE_VRAM));
-	bus_used = 0;
-	vram_used = 0;
+	f->bus = map_zeroed(FAKE_SIZE);
+	gpu->vram = map_zeroed(FAKE_VRAM);
 	gpu->cfg.vram_size = FAKE_VRAM;
 	gpu->cfg.num_cores = cores;
 	for (unsigned int i = 0; i < cores; i++) {
@@ -243,8 +248,8 @@ void fake_destroy(struct fake *f)
 		agent_destroy(&f->gpu.core[i]->agent);
 		free(f->gpu.core[i]);
 	}
-	free(f->gpu.vram);
-	free(bus_memory);
+	munmap(f->gpu.vram, FAKE_VRAM);
+	munmap(f->bus, FAKE_SIZE);
 	free(f);
 }
 

@@ -35,6 +35,9 @@ struct fake {
 	struct gsvm_cmd *cmd;
 	struct gsvm_fault *fault;
 
+	uint8_t *bus;			/* memory behind the window */
+	uint64_t bus_used, vram_used;
+
 	/* Window control; by the test, with all agents quiet. */
 	_Atomic bool window, read_only;
 	_Atomic uint64_t generation;
@@ -44,6 +47,7 @@ struct fake {
 	struct fake_error error[64];
 	_Atomic unsigned int calls;	/* so many in call[] */
 	struct fake_queue_call call[64];
+	void (*ptr_hook)(struct fake *f);	/* before gpu_ptr() gives a writable pointer */
 	void (*queue_hook)(struct gpu *gpu, uint32_t queue);	/* by the command thread */
 	int queue_ret;			/* what queue commands return */
 	_Atomic unsigned int pokes;	/* cmd_poke() where cmd.c is not linked */

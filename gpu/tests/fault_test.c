@@ -160,6 +160,19 @@ static void test_merge(void)
 	park(&u[2], 5, 1, PAGE(2), READ);
 	tap_eq(tail(), 3, "no merging across ASIDs or pages");
 	end();
+
+	/* Another ASID's page in the same hash bucket. */
+	uint32_t asid = 6;
+
+	begin();
+	while (bucket_of(gpu->fault, asid, PAGE(1)) != bucket_of(gpu->fault, 5, PAGE(1)))
+		asid++;
+	park(&u[0], 5, 1, PAGE(1), READ);
+	park(&u[1], asid, 1, PAGE(1), READ);
+	tap_eq(tail(), 2, "... also where they meet in the hash");
+	resume_page(5, PAGE(1));
+	tap_ok(u[0].woken && !u[1].woken, "... nor is the other one woken");
+	end();
 }
 
 /* ---- Ring and interrupt ---- */
@@ -355,7 +368,34 @@ static void test_repark(void)
 	end();
 }
 
-/* ---- Drop ---- */
+/* ---- Choose and drop ---- */
+
+static void test_choose(void)
+{
+	struct gsvm_fault first;
+	uint64_t time;
+
+	begin();
+	park(&u[0], 1, 3, PAGE(1), READ);
+	park(&u[1], 1, 3, PAGE(2) + 8, WRITE);
+	park(&u[2], 1, 3, PAGE(3), READ);
+	park(&u[3], 1, 3, PAGE(2) + 16, READ);
+	time = record(1)->time;
+	tap_ok(!fault_choose(gpu, 4, PAGE(2) + 8, time) &&
+	       !fault_choose(gpu, 3, PAGE(2), time) &&
+	       !fault_choose(gpu, 3, PAGE(2) + 8, time - 1),
+	       "choose: another queue, address or time is not parked");
+	tap_ok(!fault_choose(gpu, 3, PAGE(2) + 16, u[3].wait.rec.time),
+	       "... nor is what has no record of its own");
+	tap_ok(fault_choose(gpu, 3, PAGE(2) + 8, time), "... what a record reported is");
+	tap_ok(fault_drop_queue(gpu, 3, &first) && first.addr == PAGE(2) + 8 &&
+	       first.time == time, "... and is what the drop tells of");
+	park(&u[0], 1, 3, PAGE(1), READ);
+	time = record(3)->time;
+	resume_page(1, PAGE(1));
+	tap_ok(!fault_choose(gpu, 3, PAGE(1), time), "... not any more after a resume");
+	end();
+}
 
 static void test_drop(void)
 {
@@ -600,6 +640,7 @@ int main(void)
 	test_unreachable();
 	test_ranges();
 	test_repark();
+	test_choose();
 	test_drop();
 	test_reset();
 	test_many();
