@@ -14,9 +14,8 @@
  *   an error only when it makes no access for the queue any more, so a dead
  *   queue writes no memory. It still occupies its hardware queue.
  * - *stopped*: GSVM_CMD_QUEUE_STOP has completed. The index goes back to the
- *   pool with the last reference after that, so neither work nor error
- *   reports nor a late GSVM_CMD_QUEUE_CANCEL for an old queue can meet a new
- *   one.
+ *   pool with the last reference after that, so neither work nor an error
+ *   report of an old queue can meet a new one.
  *
  * A fault that cannot be served is answered by gsvm_queue_cancel(), which names
  * the fault record. The device ends the queue if that very access is still
@@ -31,9 +30,9 @@
  *
  * Locks: &gsvm_vm.queue_lock is held across start and stop, so that the
  * queues of a VM that shuts down are exactly those on its list.
- * &gsvm_queue_table.lock protects the records; faults and error reports take
- * only that, since whoever holds queue_lock may wait for a command that is
- * queued behind the resume that a fault service has to send.
+ * &gsvm_queue_table.lock protects the records. Fault services and error reports
+ * never take queue_lock: whoever holds it waits for the device, and the device
+ * may wait for them.
  */
 
 #include <linux/dma-mapping.h>
@@ -627,11 +626,10 @@ static void gsvm_queue_error_bit(struct gsvm_device *gdev, u32 hwq)
 	queue = gsvm_queue_lookup(gdev, hwq);
 
 	spin_lock(&table->lock);
-	if (!queue || !gsvm_queue_read_error(gdev, hwq, &err)) {
-		table->bogus++;
-	} else {
+	if (queue && gsvm_queue_read_error(gdev, hwq, &err))
 		first = gsvm_queue_die_locked(queue, &err);
-	}
+	else
+		table->bogus++;
 	spin_unlock(&table->lock);
 
 	if (first) {
