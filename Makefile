@@ -65,27 +65,24 @@ help:
 # nothing is ever left out.
 missing_libsvm    = $(if $(shell pkg-config --exists libdrm && echo y),,libdrm-dev and pkg-config)
 missing_gpucc     = $(if $(shell command -v riscv64-unknown-elf-gcc),,gcc-riscv64-unknown-elf)
+missing_clang     = $(if $(shell command -v clang-21 clang-20 clang-19 clang-18),,clang-19)
 missing_igt       = $(if $(shell ldconfig -p 2>/dev/null | grep libigt.so.0),,intel-gpu-tools)
 missing_igt-tests = $(or $(missing_libsvm),$(missing_gpucc),$(missing_igt))
-missing_examples  = $(or $(missing_libsvm),$(missing_gpucc))
+missing_examples  = $(or $(missing_libsvm),$(missing_gpucc),$(missing_clang))
 missing_bench     = $(or $(missing_libsvm),$(missing_gpucc))
 
-define sub_rules
-.PHONY: all-$(1) install-$(1)
-all-$(1): $(if $(filter libsvm,$(1)),,$(if $(filter-out gpu,$(1)),all-libsvm))
-ifeq ($(wildcard $(top)/$(1)/Makefile),)
-	@echo "skip $(1): it does not exist yet"
-else
-	$$(Q)$$(if $$(in_root),,$$(if $$(missing_$(1)),echo "skip $(1): install $$(missing_$(1)) first" \#)) \
-		$$(MAKE) -C $(top)/$(1) O=$(OUT)/$(1) LIBSVM_O=$(OUT)/libsvm all
-endif
-install-$(1): all-$(1)
-ifneq ($(wildcard $(top)/$(1)/Makefile),)
-	$$(Q)$$(if $$(in_root),,$$(if $$(missing_$(1)),echo "skip $(1): install $$(missing_$(1)) first" \#)) \
-		$$(MAKE) -C $(top)/$(1) O=$(OUT)/$(1) LIBSVM_O=$(OUT)/libsvm install
-endif
-endef
-$(foreach dir,$(dirs),$(eval $(call sub_rules,$(dir))))
+# sub DIRECTORY, TARGET: do it there, or say why not.
+sub = $(Q)$(if $(wildcard $(top)/$(1)/Makefile),$(call sub_make,$(1),$(2)),echo "skip $(1): it is not there yet")
+sub_make = $(if $(if $(in_root),,$(missing_$(1))),echo "skip $(1): install $(missing_$(1)) first",$\
+	$(MAKE) -C $(top)/$(1) O=$(OUT)/$(1) LIBSVM_O=$(OUT)/libsvm $(2))
+
+$(dirs:%=all-%): all-%:
+	$(call sub,$*,all)
+$(dirs:%=install-%): install-%: all-%
+	$(call sub,$*,install)
+all-igt-tests all-examples all-bench: all-libsvm
+
+.PHONY: $(dirs:%=all-%) $(dirs:%=install-%)
 
 all: $(dirs:%=all-%)
 
