@@ -10,6 +10,7 @@
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 out=${OUT:-$top/build/out}
+text=${1:-${out#"$PWD"/}/examples/text.txt}
 LD_LIBRARY_PATH=$out/libsvm${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export LD_LIBRARY_PATH
 
@@ -22,7 +23,7 @@ run() {
 }
 
 run "wordcount: the GPU fills a malloc'ed hash table from a mapped file" \
-	"$out/examples/wordcount" "${1:-$out/examples/text.txt}"
+	"$out/examples/wordcount" "$text"
 run "graph: the GPU searches through heap, stack and global variables" \
 	"$out/examples/graph"
 run "opencl: an OpenCL C kernel writes a mapped file" \

@@ -7,11 +7,12 @@
 set -eu
 export LC_ALL=C
 
-limit=${1:-3000000}
+limit=${1:-6000000}
 
 texts() {
 	find -L /usr/share/common-licenses -type f 2>/dev/null | sort
-	find -L /usr/share/perl/5* -type f \( -name '*.pod' -o -name '*.pm' \) 2>/dev/null | sort
+	find -L /usr/share/perl/5* -type f -name '*.pod' 2>/dev/null | sort
+	find -L /usr/share/perl/5* -type f -name '*.pm' 2>/dev/null | sort
 	find -L /usr/include -type f -name '*.h' 2>/dev/null | sort
 }
 

@@ -18,35 +18,40 @@ static struct node *find(struct node *node, const struct node *end, const char *
 	return 0;
 }
 
-/* Count a word: in its node, or in a new one put in front of the list. */
-static void count(struct job *job, const char *word, uint32_t length, uint64_t hash)
+/* The next node of the pool; NULL when it is empty, which the CPU sees by job->used. */
+static struct node *take(struct job *job)
+{
+	uint64_t place = __atomic_fetch_add(&job->used, 1, __ATOMIC_RELAXED);
+
+	return place < job->nodes ? &job->pool[place] : 0;
+}
+
+/*
+ * Count a word: in its node, or in a new one put in front of the list. A node
+ * taken in vain, because another work-item was faster, is @spare for later.
+ */
+static void count(struct job *job, const char *word, uint32_t length, uint64_t hash,
+		  struct node **spare)
 {
 	struct node **bucket = &job->table[(hash ^ hash >> 32) & (job->buckets - 1)];
-	struct node *first = __atomic_load_n(bucket, __ATOMIC_ACQUIRE), *seen = 0, *new = 0, *old;
-	uint64_t place;
+	struct node *first = __atomic_load_n(bucket, __ATOMIC_ACQUIRE), *seen = 0, *old;
 
 	for (;;) {
 		old = find(first, seen, word, length);
 		if (old) {
-			/* A node taken in vain just stays unused. */
 			__atomic_fetch_add(&old->count, 1, __ATOMIC_RELAXED);
 			return;
 		}
-		if (!new) {
-			place = __atomic_fetch_add(&job->used, 1, __ATOMIC_RELAXED);
-			if (place >= job->nodes)
-				return;		/* the CPU sees it by job->used */
-			new = &job->pool[place];
-			new->word = word;
-			new->length = length;
-			new->count = 1;
-		}
-		new->next = first;
+		if (!*spare && !(*spare = take(job)))
+			return;
+		**spare = (struct node){ .next = first, .word = word, .length = length, .count = 1 };
 		seen = first;
 		/* Publish it, unless another work-item was faster: then look at his. */
-		if (__atomic_compare_exchange_n(bucket, &first, new, 0, __ATOMIC_ACQ_REL,
-						__ATOMIC_ACQUIRE))
+		if (__atomic_compare_exchange_n(bucket, &first, *spare, 0, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE)) {
+			*spare = 0;
 			return;
+		}
 	}
 }
 
@@ -56,6 +61,7 @@ GSVM_KERNEL(wordcount, 0)(struct job *job)
 	const char *end = job->text + job->size;
 	const char *c = job->text + gsvm_global_id(0) * job->chunk;
 	const char *stop = (uint64_t)(end - c) > job->chunk ? c + job->chunk : end;
+	struct node *spare = 0;
 	const char *word;
 	uint64_t hash;
 
@@ -73,6 +79,6 @@ GSVM_KERNEL(wordcount, 0)(struct job *job)
 		hash = HASH_START;
 		for (; c < end && is_letter(*c); c++)
 			hash = hash_letter(hash, *c);
-		count(job, word, (uint32_t)(c - word), hash);
+		count(job, word, (uint32_t)(c - word), hash, &spare);
 	}
 }
