@@ -19,9 +19,9 @@
  * - 2 MiB leaf (level 1, LEAF): bits 20:12 clear, no CONT;
  * - 4 KiB leaf (level 0, LEAF);
  * - 64 KiB leaf (level 0, LEAF and CONT): one of 16 entries, each with its own
- *   page's address and its own A and D; address bits 15:12 equal the VA's. The
- *   walk looks at one of the 16 only, so a group may be made and broken entry
- *   by entry.
+ *   page's address. The walk uses the page's own entry for translation and
+ *   marks, so a group may be made and broken entry by entry.
+ * - No leaf has W without R.
  *
  * Accessed and dirty. A is set before any right is granted, D before a write
  * or atomic right is, by compare-exchange of the very value that granted the
@@ -95,18 +95,15 @@ static int walk_context(struct gpu *gpu, uint32_t asid, bool *vram, uint64_t *ad
 	return -1;
 }
 
-static bool entry_malformed(uint64_t pte, unsigned int level, uint64_t va)
+static bool entry_malformed(uint64_t pte, unsigned int level)
 {
 	if (pte & PTE_RESERVED)
 		return true;
-	if (level == 0) {
-		if (!(pte & GSVM_PTE_LEAF))
-			return true;
-		return (pte & GSVM_PTE_CONT) && ((pte ^ va) & 0xf000);
-	}
 	if (!(pte & GSVM_PTE_LEAF))
-		return pte & PTE_LEAF_ONLY;
-	return level > 1 || (pte & (GSVM_PTE_CONT | 0x1ff000));
+		return level == 0 || (pte & PTE_LEAF_ONLY);
+	if ((pte & (GSVM_PTE_R | GSVM_PTE_W)) == GSVM_PTE_W)
+		return true;
+	return level > 1 || (level == 1 && (pte & (GSVM_PTE_CONT | 0x1ff000)));
 }
 
 /* Down the tables to a well-formed leaf; GSVM_FAULT_* or -1. */
@@ -125,7 +122,7 @@ static int walk_tables(struct gpu *gpu, uint32_t asid, uint64_t va, struct leaf 
 		leaf->pte = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
 		if (!(leaf->pte & GSVM_PTE_V))
 			return GSVM_FAULT_NOT_PRESENT;
-		if (entry_malformed(leaf->pte, leaf->level, va))
+		if (entry_malformed(leaf->pte, leaf->level))
 			return GSVM_FAULT_RESERVED;
 		if (leaf->pte & GSVM_PTE_LEAF)
 			return -1;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* Page-table walks: entries, rights, reserved bits, accessed and dirty bits. */
-#include <sched.h>
-
 #include "fake.h"
 #include "mmu.h"
 #include "tap.h"
@@ -84,12 +82,10 @@ static const struct {
 	uint64_t bits;
 	const char *allowed;	/* of "rwxa" */
 } rights[] = {
-	{ 0, "" },		{ R, "r" },		{ W, "w" },
-	{ R | W, "rw" },	{ X, "x" },		{ R | X, "rx" },
-	{ W | X, "wx" },	{ R | W | X, "rwx" },	{ AT, "" },
-	{ R | AT, "r" },	{ W | AT, "w" },	{ R | W | AT, "rwa" },
-	{ X | AT, "x" },	{ R | X | AT, "rx" },	{ W | X | AT, "wx" },
-	{ R | W | X | AT, "rwxa" },
+	{ 0, "" },		{ R, "r" },		{ R | W, "rw" },
+	{ X, "x" },		{ R | X, "rx" },	{ R | W | X, "rwx" },
+	{ AT, "" },		{ R | AT, "r" },	{ R | W | AT, "rwa" },
+	{ X | AT, "x" },	{ R | X | AT, "rx" },	{ R | W | X | AT, "rwxa" },
 };
 
 /* Address of a block of memory of @kind that is aligned for every leaf. */
@@ -131,7 +127,7 @@ static void test_leaf(unsigned int kind, bool tables_vram, bool data_vram)
 				clean = false;
 		}
 	}
-	tap_ok(allowed, "%s leaf, tables in %s, data in %s: 16 sets of rights, 4 accesses each",
+	tap_ok(allowed, "%s leaf, tables in %s, data in %s: 12 sets of rights, 4 accesses each",
 	       leaf_kinds[kind].name, tables_vram ? "VRAM" : "memory",
 	       data_vram ? "VRAM" : "memory");
 	tap_ok(placed, "... lead to the right byte");
@@ -159,13 +155,16 @@ static const struct {
 	{ "4 KiB leaf, bit 62", 0, 0, BIT(62), GSVM_FAULT_RESERVED },
 	{ "4 KiB leaf, bit 63", 0, 0, BIT(63), GSVM_FAULT_RESERVED },
 	{ "level 0 without LEAF", 0, L, 0, GSVM_FAULT_RESERVED },
+	{ "4 KiB leaf, W without R", 0, R, W, GSVM_FAULT_RESERVED },
+	{ "4 KiB leaf, W, X and AT without R", 0, R, W | X | AT, GSVM_FAULT_RESERVED },
 	{ "64 KiB leaf as it should be", 0, 0xf000, CONT | (VA & 0xf000), OK },
-	{ "64 KiB leaf, wrong page of 16", 0, 0xf000, CONT | 0x4000, GSVM_FAULT_RESERVED },
-	{ "64 KiB leaf, base in each entry", 0, 0xf000, CONT, GSVM_FAULT_RESERVED },
+	{ "64 KiB leaf, W without R", 0, 0xf000 | R, W | CONT | (VA & 0xf000),
+	  GSVM_FAULT_RESERVED },
 	{ "64 KiB leaf, bit 62", 0, 0xf000, CONT | (VA & 0xf000) | BIT(62), GSVM_FAULT_RESERVED },
 	{ "2 MiB leaf as it should be", 1, 0x1ff000, L | R, OK },
 	{ "2 MiB leaf with software's bits", 1, 0x1ff000, L | R | GSVM_PTE_SW, OK },
 	{ "2 MiB leaf, V clear, all else set", 1, V, ~V, GSVM_FAULT_NOT_PRESENT },
+	{ "2 MiB leaf, W without R", 1, 0x1ff000, L | W, GSVM_FAULT_RESERVED },
 	{ "2 MiB leaf, CONT", 1, 0x1ff000, L | R | CONT, GSVM_FAULT_RESERVED },
 	{ "2 MiB leaf, bit 11", 1, 0x1ff000, L | R | BIT(11), GSVM_FAULT_RESERVED },
 	{ "2 MiB leaf, KIND 2", 1, 0x1ff000 | GSVM_PTE_KIND, L | R | BIT(10),
@@ -176,8 +175,8 @@ static const struct {
 	{ "2 MiB leaf, address bit 12", 1, 0x1ff000, L | R | BIT(12), GSVM_FAULT_RESERVED },
 	{ "2 MiB leaf, address bit 16", 1, 0x1ff000, L | R | BIT(16), GSVM_FAULT_RESERVED },
 	{ "2 MiB leaf, address bit 20", 1, 0x1ff000, L | R | BIT(20), GSVM_FAULT_RESERVED },
-	{ "level 2 with LEAF", 2, 0, L | R, GSVM_FAULT_RESERVED },
-	{ "level 3 with LEAF", 3, 0, L | R, GSVM_FAULT_RESERVED },
+	{ "level 2 with LEAF", 2, 0x3fffffff, V | L | R | A, GSVM_FAULT_RESERVED },
+	{ "level 3 with LEAF", 3, 0x3fffffff, V | L | R | A, GSVM_FAULT_RESERVED },
 };
 
 /* The same for tables of levels 1 to 3. */
@@ -272,6 +271,7 @@ static void test_context(void)
 	}
 	f->ctx[ASID].root = root;
 	f->ctx[ASID].rsvd = 0;
+	f->ctx[GSVM_MAX_ASIDS].root = root;	/* what lies behind the table */
 	tap_ok(!mmu_ptr(gpu, tlb, GSVM_MAX_ASIDS, VA, GSVM_ACCESS_READ, &fault) &&
 	       fault.reason == GSVM_FAULT_CONTEXT, "ASID out of range");
 	tap_eq(atomic_load(&f->errors), 0, "none of this is a device error");
@@ -322,6 +322,83 @@ static void test_reach(void)
 
 /* ---- Races for an entry ---- */
 
+/* Software gets in between the walk's look at the entry and its marking it. */
+static struct {
+	uint64_t *pte;
+	uint64_t value;		/* what it stores */
+	uint64_t flip;		/* or what it changes */
+	unsigned int times;
+} rival;
+
+static void rival_hook(struct fake *fake)
+{
+	(void)fake;
+	if (!rival.times)
+		return;
+	rival.times--;
+	store(rival.pte, rival.flip ? load(rival.pte) ^ rival.flip : rival.value);
+}
+
+static void test_between(void)
+{
+	static const struct {
+		const char *name;
+		unsigned int access;
+		uint64_t value;		/* 0x1000 and 0x2000 stand for the two pages */
+		int reason;
+		uint64_t left;		/* what is in the entry afterwards */
+	} cases[] = {
+		{ "cleared", GSVM_ACCESS_WRITE, 0, GSVM_FAULT_NOT_PRESENT, 0 },
+		{ "cleared, address kept", GSVM_ACCESS_WRITE, L | R | W | 0x1000,
+		  GSVM_FAULT_NOT_PRESENT, L | R | W | 0x1000 },
+		{ "write-protected", GSVM_ACCESS_WRITE, V | L | R | 0x1000, GSVM_FAULT_PERMISSION,
+		  V | L | R | 0x1000 },
+		{ "write-protected, read", GSVM_ACCESS_READ, V | L | R | 0x1000, OK,
+		  V | L | R | A | 0x1000 },
+		{ "moved", GSVM_ACCESS_WRITE, V | L | R | W | 0x2000, OK,
+		  V | L | R | W | A | D | 0x2000 },
+		{ "marked by another", GSVM_ACCESS_WRITE, V | L | R | W | A | D | 0x1000, OK,
+		  V | L | R | W | A | D | 0x1000 },
+		{ "malformed", GSVM_ACCESS_READ, V | L | R | BIT(11) | 0x1000, GSVM_FAULT_RESERVED,
+		  V | L | R | BIT(11) | 0x1000 },
+	};
+
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t pages;
+		void *host;
+		int reason;
+
+		begin();
+		pages = fake_alloc(f, false, 0x2000) - 0x1000;
+		rival.pte = fake_pte(f, ASID, VA, 0, false);
+		store(rival.pte, V | L | R | W | (pages + 0x1000));
+		rival.value = cases[i].value ? cases[i].value + pages : 0;
+		rival.flip = 0;
+		rival.times = 1;
+		f->ptr_hook = rival_hook;
+		reason = try_access(VA, cases[i].access, &host);
+		tap_ok(reason == cases[i].reason && !rival.times &&
+		       load(rival.pte) == (cases[i].left ? cases[i].left + pages : 0) &&
+		       (reason != OK || host == fake_host(f, false, load(rival.pte) & GSVM_PTE_ADDR)),
+		       "between look and mark: %s", cases[i].name);
+		end();
+	}
+
+	begin();
+	rival.pte = fake_pte(f, ASID, VA, 0, false);
+	store(rival.pte, V | L | R | W | fake_alloc(f, false, 4096));
+	rival.flip = BIT(52);
+	rival.times = 5;
+	f->ptr_hook = rival_hook;
+	tap_eq(try_access(VA, GSVM_ACCESS_WRITE, NULL), OK, "an entry that changes five times: done");
+	store(rival.pte, load(rival.pte) & ~(A | D));
+	rival.times = ~0u;
+	tap_eq(try_access(VA, GSVM_ACCESS_WRITE, NULL), GSVM_FAULT_NOT_PRESENT,
+	       "one that never stops: a fault, not a hang");
+	tap_ok(!(load(rival.pte) & (A | D)), "... and no mark");
+	end();
+}
+
 /*
  * A core writes to the page whenever the entry lets it. Software maps it,
  * exchanges the entry for zero, and holds the page to what D said: clear means
@@ -362,6 +439,15 @@ static void *race_writer(void *arg)
 	return NULL;
 }
 
+/* The writer has tried a few more times. */
+static void race_turn(struct race *r)
+{
+	uint64_t seen = atomic_load(&r->writes) + atomic_load(&r->faults);
+
+	while (atomic_load(&r->writes) + atomic_load(&r->faults) < seen + 3)
+		fake_nap();
+}
+
 static void test_race(void)
 {
 	unsigned int clean = 0, dirty = 0, wrong = 0, touched = 0;
@@ -377,15 +463,15 @@ static void test_race(void)
 	r.page = fake_host(f, false, page);
 	tap_need(!pthread_create(&writer, NULL, race_writer, &r), "thread");
 
-	for (unsigned int i = 0; i < 1000000 && (clean < 3000 || dirty < 3000); i++) {
+	for (unsigned int i = 0; i < 1000000 && (clean < 1000 || dirty < 1000); i++) {
 		uint64_t before = __atomic_load_n(r.page, __ATOMIC_RELAXED), old;
 
 		store(pte, fresh);
 		for (unsigned int k = 0; k < i % 97; k++)
 			__asm__ volatile("" ::: "memory");
-		/* Every other time, give the writer a chance. */
-		if (i % 16 == 0)
-			sched_yield();
+		/* Mostly a race; now and then the writer is waited for. */
+		if (i % 32 == 0)
+			race_turn(&r);
 		old = __atomic_exchange_n(pte, 0, __ATOMIC_SEQ_CST);
 		if (old & D) {
 			dirty++;
@@ -396,8 +482,8 @@ static void test_race(void)
 		} else {
 			clean++;
 		}
-		if (i % 8 == 0)
-			sched_yield();
+		if (i % 32 == 1)
+			race_turn(&r);
 		wrong += __atomic_load_n(r.page, __ATOMIC_RELAXED) != before;
 		touched += load(pte) != 0;
 	}
@@ -405,7 +491,7 @@ static void test_race(void)
 	pthread_join(writer, NULL);
 	tap_note("%u mappings ended clean, %u dirty, %llu writes, %llu faults", clean, dirty,
 		 (unsigned long long)r.writes, (unsigned long long)r.faults);
-	tap_ok(clean >= 3000 && dirty >= 3000, "both outcomes were met often");
+	tap_ok(clean >= 1000 && dirty >= 1000, "both outcomes were met often");
 	tap_eq(wrong, 0, "no write after D was seen clear, or after the invalidation");
 	tap_eq(touched, 0, "no mark in an entry that is not valid");
 	tap_eq(*r.page, r.writes, "every write is in the page");
@@ -469,6 +555,7 @@ int main(void)
 	test_entries();
 	test_context();
 	test_reach();
+	test_between();
 	test_race();
 	test_flips();
 	return tap_done();

@@ -99,8 +99,8 @@ static void test_rights(void)
 	tlb_reset(tlb);
 	*pte = V | L | R | page;
 	use(VA, READ);
-	*pte = V | L | W | page;
-	tap_eq(walks(VA, WRITE), 1, "a walk for another right replaces the entry");
+	*pte = V | L | GSVM_PTE_X | page;
+	tap_eq(walks(VA, GSVM_ACCESS_EXEC), 1, "a walk for another right replaces the entry");
 	tap_ok(!use(VA, READ) && fault.reason == GSVM_FAULT_PERMISSION, "... with its rights only");
 	end();
 }
