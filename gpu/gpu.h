@@ -74,7 +74,8 @@ struct gpu {
 	struct vfio *vfio;
 	struct core *core[GPU_MAX_CORES];
 
-	_Atomic uint64_t stat[GSVM_NUM_STATS];
+	_Atomic uint64_t stat[GSVM_NUM_STATS];		/* since reset: the registers */
+	uint64_t stat_before[GSVM_NUM_STATS];		/* sum of what resets have cleared */
 };
 
 /*

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "gpu.h"
+#include "reset.h"
 #include "vfio.h"
 
 #define VERSION		"1.0"
@@ -46,7 +47,7 @@ static const char help[] =
 "  --copy-engines N    1 to 4 (default 2)\n"
 "  --check             prove every use of a TLB entry (slow)\n"
 "  --trace FILE        write what happens to FILE\n"
-"  --stats             print the statistics registers at the end\n"
+"  --stats             print statistics over all resets at the end\n"
 "  --help, --version\n"
 "\n"
 "SIZE may end in K, M or G. Exit status: 0 when the client has closed or on\n"
@@ -267,7 +268,8 @@ static int block_signals(void)
 static void print_stats(struct gpu *gpu)
 {
 	for (unsigned int i = 0; i < GSVM_NUM_STATS; i++)
-		printf("%-17s %llu\n", stat_names[i], (unsigned long long)gpu->stat[i]);
+		printf("%-17s %llu\n", stat_names[i],
+		       (unsigned long long)(gpu->stat[i] + gpu->stat_before[i]));
 }
 
 int main(int argc, char **argv)
@@ -291,6 +293,7 @@ int main(int argc, char **argv)
 		ret = vfio_serve(gpu, sock, stop);
 	else if (sock != -ECANCELED)
 		fprintf(stderr, "gsvm-gpu: %s: %s\n", o.socket, strerror(-sock));
+	reset_wait(gpu);
 	if (o.stats)
 		print_stats(gpu);
 	gpu_destroy(gpu);

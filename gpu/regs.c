@@ -79,7 +79,7 @@ void regs_reset(struct gpu *gpu)
 	for (unsigned int i = 0; i < GSVM_MAX_COPY_ENGINES; i++)
 		gpu->reg.copy_log2[i] = 4;
 	for (unsigned int i = 0; i < GSVM_NUM_STATS; i++)
-		atomic_store(&gpu->stat[i], 0);
+		gpu->stat_before[i] += atomic_exchange(&gpu->stat[i], 0);
 	memset(regs->msix_table, 0, sizeof(regs->msix_table));
 	for (unsigned int i = 0; i < GSVM_NUM_VECTORS; i++)
 		regs->msix_table[16 * i + 12] = 1;	/* masked */

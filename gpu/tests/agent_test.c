@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Agents: exclusion, no starvation of stoppers, overlapping stoppers. */
+#include <sched.h>
+
 #include "agent.h"
 #include "tap.h"
 
@@ -50,6 +52,45 @@ static void *stopper_thread(void *arg)
 	return NULL;
 }
 
+/*
+ * An agent that leaves because it was kicked, and enters again at once: the
+ * stopper comes first, every time.
+ */
+static atomic_uint asked, served;
+
+static void *asker_thread(void *arg)
+{
+	(void)arg;
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		agent_stop(&agent);
+		atomic_fetch_add(&served, 1);
+		agent_continue(&agent);
+		while (atomic_load(&asked) == i)
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void test_order(void)
+{
+	unsigned int late = 0;
+	pthread_t asker;
+
+	agent_enter(&agent);
+	tap_need(!pthread_create(&asker, NULL, asker_thread, NULL), "thread");
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		while (!agent_kicked(&agent))
+			sched_yield();
+		agent_leave(&agent);
+		agent_enter(&agent);
+		late += atomic_load(&served) != i + 1;
+		atomic_store(&asked, i + 1);
+	}
+	agent_leave(&agent);
+	pthread_join(asker, NULL);
+	tap_eq(late, 0, "a waiting stopper comes before the agent");
+}
+
 int main(void)
 {
 	pthread_t owner, stopper[STOPPERS];
@@ -62,6 +103,8 @@ int main(void)
 	tap_ok(agent_kicked(&agent), "a stopped agent is kicked");
 	agent_continue(&agent);
 	tap_ok(!agent_kicked(&agent), "continue takes the kick back");
+
+	test_order();
 
 	tap_need(!pthread_create(&owner, NULL, agent_thread, NULL), "thread");
 	for (int i = 0; i < STOPPERS; i++)

@@ -322,7 +322,7 @@ void client_config_write(struct client *c, uint32_t offset, uint32_t value, uint
 }
 
 /* Poll STATUS until its @mask bits are @want. */
-static void client_wait_status(struct client *c, uint32_t mask, uint32_t want)
+void client_wait_status(struct client *c, uint32_t mask, uint32_t want)
 {
 	struct timespec now, until;
 

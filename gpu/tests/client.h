@@ -84,6 +84,7 @@ void client_enable(struct client *c);		/* and wait for STATUS */
 void client_disable(struct client *c);
 void client_reset(struct client *c);		/* CONTROL.RESET, and wait */
 void client_wait_idle(struct client *c);	/* while STATUS.RESETTING */
+void client_wait_status(struct client *c, uint32_t mask, uint32_t want);
 
 /* Interrupts: wait for one (true) and take all there are; or just take them. */
 bool client_wait_irq(struct client *c, unsigned int vector);

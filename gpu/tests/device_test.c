@@ -238,6 +238,11 @@ static void test_interrupts(struct client *c)
 	set_irqs(c, NONE(TRIGGER), 1, 1);
 	client_config_write(c, MSIX_CONTROL, PCI_MSIX_FLAGS_ENABLE, 2);
 	tap_eq(client_take_irqs(c, 1), 0, "MSI-X off drops");
+	client_config_write(c, MSIX_CONTROL, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL, 2);
+	set_irqs(c, NONE(TRIGGER), 1, 1);
+	client_config_write(c, MSIX_CONTROL, 0, 2);
+	client_config_write(c, MSIX_CONTROL, PCI_MSIX_FLAGS_ENABLE, 2);
+	tap_eq(client_take_irqs(c, 1), 0, "also what was pending");
 
 	/* Clients take all eventfds away for a moment; nothing may get lost. */
 	struct vfio_irq_set set = {
@@ -358,11 +363,9 @@ static void test_bus_master(struct client *c)
 	client_config_write(c, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
 	client_write32(c, GSVM_REG_CMD_TAIL, 2);
 	/* The ring cannot be read any more: FATAL, seen by polling only. */
-	while (!(client_read32(c, GSVM_REG_STATUS) & GSVM_STATUS_FATAL))
-		;
+	client_wait_status(c, GSVM_STATUS_FATAL, GSVM_STATUS_FATAL);
 	tap_eq(client_read32(c, GSVM_REG_ERROR), GSVM_ERR_BUS, "bus master off: ERR_BUS");
-	while (client_read32(c, GSVM_REG_STATUS) & GSVM_STATUS_ENABLED)
-		;
+	client_wait_status(c, GSVM_STATUS_ENABLED, 0);
 	tap_eq(client_read32(c, GSVM_REG_STATUS), GSVM_STATUS_FATAL, "stopped, and FATAL");
 	struct gsvm_status *status = client_ptr(c, r.status);
 	tap_eq(__atomic_load_n(&status->cmd_head, __ATOMIC_RELAXED), 1, "nothing was written");
@@ -435,8 +438,7 @@ static void test_not_shared(void)
 	tap_need(c->mem, "memory");
 	set_up_rings(c);
 	client_write32(c, GSVM_REG_CONTROL, GSVM_CONTROL_ENABLE);
-	while (!(client_read32(c, GSVM_REG_STATUS) & GSVM_STATUS_FATAL))
-		;
+	client_wait_status(c, GSVM_STATUS_FATAL, GSVM_STATUS_FATAL);
 	tap_eq(client_read32(c, GSVM_REG_ERROR), GSVM_ERR_BUS, "memory not shared: ERR_BUS");
 	free(c->mem);
 	c->mem = shared;
