@@ -181,8 +181,25 @@ static void doorbell_page(void)
 {
 	struct queue *q = queue_open();
 
-	bad_access((void *)(uintptr_t)q->doorbell, W, DRM_GSVM_REASON_UNSUPPORTED);
+	/* The mapping is for writing only, which alone is a reason as well. */
+	bad_access((void *)(uintptr_t)q->doorbell, W, (uint32_t)ANY);
 	queue_close(q);
+}
+
+/* The kernel's clock pages: readable, but without a struct page behind them. */
+static void special_mapping(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned long start = 0;
+	char line[256];
+
+	gsvm_assert(f, "cannot read maps\n");
+	while (fgets(line, sizeof(line), f) && !start)
+		if (strstr(line, "[vvar]"))
+			start = strtoul(line, NULL, 16);
+	fclose(f);
+	gsvm_require(start, "the kernel maps no [vvar]\n");
+	bad_access((void *)start, R, DRM_GSVM_REASON_UNSUPPORTED);
 }
 
 /* All work-items fault on nothing at once: one record, and no hang. */
@@ -332,6 +349,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "past-end-read", past_end_read, "read past the end of a file" },
 	{ "past-end-write", past_end_write, "write past the end of a file" },
 	{ "doorbell-page", doorbell_page, "the GPU's own doorbells as memory" },
+	{ "special-mapping", special_mapping, "pages that have no struct page" },
 	{ "all-items", all_items, "thousands of work-items fault on nothing" },
 	{ "bad-neighbours", bad_neighbours, "good pages between bad ones" },
 	{ "storm-blocks", storm_blocks, "3,000 faults at once, each in its own 2 MiB" },

@@ -233,10 +233,14 @@ static void shared_stays_shared(void)
 
 static void dontfork_wipeonfork(void)
 {
-	char *p = map_anon(2 * PAGE), *gone = map_anon(PAGE);
+	char *p = map_anon(2 * PAGE), *gone;
 	struct queue *q = queue_open();
 	struct child *c;
 
+	/* So low that no mapping of the child's comes to lie there. */
+	gone = mmap((void *)0x10000000, PAGE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	gsvm_assert(gone != MAP_FAILED, "mmap: %s\n", strerror(errno));
 	gsvm_sys(madvise(p, PAGE, MADV_WIPEONFORK));
 	gsvm_sys(madvise(gone, PAGE, MADV_DONTFORK));
 	gpu_set(q, p, PAGE, 2, 5, 1);

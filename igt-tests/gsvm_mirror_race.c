@@ -20,11 +20,12 @@
 #define ITEMS		8
 #define PAGES		32
 #define SIZE		(PAGES * PAGE)
-#define GENERATIONS	60
+#define GENERATIONS	40
 
 /**
  * struct watcher - a job that reads generations
  * @stride: distance of its pages, so that several can share one 2 MiB block
+ * @last: newest generation to come
  */
 struct watcher {
 	struct queue *q;
@@ -32,11 +33,13 @@ struct watcher {
 	struct gsvm_signal *job;
 	char *base;
 	size_t stride;
+	uint64_t last;
 };
 
 static void watch_start(struct watcher *w, struct queue *q, void *base, size_t stride)
 {
-	*w = (struct watcher){ .q = q, .base = base, .stride = stride };
+	*w = (struct watcher){ .q = q, .base = base, .stride = stride,
+				.last = GENERATIONS };
 	w->ctl = map_shared(PAGE);
 	w->ctl->floor = w->ctl->ceiling = 1;
 	w->job = gpu_launch(q, "watch", ITEMS, U(w->ctl), U(base), stride, PAGES, ITEMS);
@@ -79,13 +82,13 @@ static void watch_some(struct watcher *w, int generation)
 /* Page i of the watcher gets the pages of a file, generation by generation. */
 static void map_fixed_loop(struct watcher *w)
 {
-	int fd = make_memfd((GENERATIONS + 2) * PAGE);
+	int fd = make_memfd((w->last + 1) * PAGE);
 	uint64_t g;
 	int i;
 
-	for (g = 1; g < GENERATIONS + 2; g++)
+	for (g = 1; g <= w->last; g++)
 		gsvm_assert(pwrite(fd, &g, 8, g * PAGE) == 8, "pwrite\n");
-	for (g = 2; g < GENERATIONS + 2; g++) {
+	for (g = 2; g <= w->last; g++) {
 		gsvm_poke(&w->ctl->ceiling, g);
 		for (i = 0; i < PAGES; i++)
 			gsvm_assert(mmap(w->base + i * w->stride, PAGE, PROT_READ,
@@ -103,7 +106,7 @@ static void mremap_loop(struct watcher *w)
 	uint64_t g;
 	int i;
 
-	for (g = 2; g < GENERATIONS + 2; g++) {
+	for (g = 2; g <= w->last; g++) {
 		gsvm_poke(&w->ctl->ceiling, g);
 		for (i = 0; i < PAGES; i++) {
 			char *fresh = map_anon(PAGE);
@@ -124,7 +127,7 @@ static void dontneed_loop(struct watcher *w)
 	int i;
 
 	gsvm_poke(&w->ctl->zero_ok, 1);
-	for (g = 2; g < GENERATIONS + 2; g++) {
+	for (g = 2; g <= w->last; g++) {
 		for (i = 0; i < PAGES; i++)
 			gsvm_sys(madvise(w->base + i * w->stride, PAGE, MADV_DONTNEED));
 		gsvm_poke(&w->ctl->floor, g);
@@ -141,7 +144,7 @@ static void mprotect_loop(struct watcher *w)
 	uint64_t g;
 	int i;
 
-	for (g = 2; g < GENERATIONS + 2; g++) {
+	for (g = 2; g <= w->last; g++) {
 		for (i = 0; i < PAGES; i++)
 			gsvm_sys(mprotect(w->base + i * w->stride, PAGE, PROT_READ));
 		watch_some(w, g);
@@ -203,7 +206,7 @@ static void hole_punch(void)
 	watch_start(&w, q, base, PAGE);
 	watch_rounds(&w);
 	gsvm_poke(&w.ctl->zero_ok, 1);
-	for (g = 2; g < GENERATIONS + 2; g++) {
+	for (g = 2; g <= GENERATIONS; g++) {
 		for (i = 0; i < PAGES; i += 4)
 			gsvm_sys(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 					   i * PAGE, 4 * PAGE));
@@ -243,6 +246,7 @@ static void all_at_once(void)
 	for (i = 0; i < 4; i++) {
 		/* Threads share the VM, but not a ring. */
 		watch_start(&job[i].w, queue_open_vm(q->fd, q->vm), base + i * PAGE, 4 * PAGE);
+		job[i].w.last = 10;
 		job[i].loop = loops[i];
 	}
 	for (i = 0; i < 4; i++)

@@ -53,9 +53,21 @@ static void ebreak(void)
 	program("ebreak", DRM_GSVM_ERROR_TRAP, 0x00100073);
 }
 
+/* Below private memory lies an address that no process can have. */
 static void stack_overflow(void)
 {
-	program("overflow", DRM_GSVM_ERROR_APERTURE, ANY);
+	struct queue *q = queue_open();
+	struct drm_gsvm_queue_query r;
+	uint64_t out = 0;
+
+	gpu_expect(q, gpu_launch(q, "overflow", 1, U(&out)),
+		   (struct gpu_error){ DRM_GSVM_ERROR_FAULT, DRM_GSVM_REASON_NOT_MAPPED,
+				       DRM_GSVM_ACCESS_WRITE, ANY, 0 });
+	igt_gsvm_queue_query(q->fd, q->id, &r, 0);
+	gsvm_assert(r.addr < GSVM_PRIVATE_BASE && r.addr >= GSVM_PRIVATE_BASE - PAGE,
+		    "address %#llx is not just below private memory\n",
+		    (unsigned long long)r.addr);
+	still_works(q);
 }
 
 static void misaligned_atomic(void)

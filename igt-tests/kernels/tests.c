@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The GPU programs of the tests. Each work-item is one hart; `i' is its place
- * in the grid. Addresses are those of the CPU program.
+ * in the grid. Arguments are 64-bit words; addresses are those of the CPU
+ * program.
  */
 #include <gsvm_device.h>
 
 #include "shared.h"
 
 typedef uint64_t u64;
-
-/* A kernel gets the address of its arguments, one 64-bit word each. */
-#define KERNEL(name)	GSVM_KERNEL(name, 0)(const u64 *arg)
 
 static u64 get(const u64 *p)
 {
@@ -28,36 +26,24 @@ static u64 *at(u64 base, u64 stride, u64 i)
 }
 
 /* out[i] = the word at base + i * stride */
-KERNEL(load)
+GSVM_KERNEL(load, 3)(u64 base, u64 stride, u64 *out)
 {
-	u64 base = arg[0];
-	u64 stride = arg[1];
-	u64 *out = (u64 *)arg[2];
 	u64 i = gsvm_global_id(0);
 
 	out[i] = *at(base, stride, i);
 }
 
 /* The word at base + i * stride becomes first + i * step. */
-KERNEL(store)
+GSVM_KERNEL(store, 4)(u64 base, u64 stride, u64 first, u64 step)
 {
-	u64 base = arg[0];
-	u64 stride = arg[1];
-	u64 first = arg[2];
-	u64 step = arg[3];
 	u64 i = gsvm_global_id(0);
 
 	*at(base, stride, i) = first + i * step;
 }
 
 /* out = { how many words differ from first + i * step, one place, its value } */
-KERNEL(compare)
+GSVM_KERNEL(compare, 5)(u64 base, u64 stride, u64 first, u64 step, u64 *out)
 {
-	u64 base = arg[0];
-	u64 stride = arg[1];
-	u64 first = arg[2];
-	u64 step = arg[3];
-	u64 *out = (u64 *)arg[4];
 	u64 i = gsvm_global_id(0);
 	u64 *p = at(base, stride, i);
 	u64 value = *p;
@@ -71,12 +57,8 @@ KERNEL(compare)
 }
 
 /* Every work-item adds 1 to the word, count times. */
-KERNEL(add)
+GSVM_KERNEL(add, 4)(u64 base, u64 stride, u64 count, u64 amount)
 {
-	u64 base = arg[0];
-	u64 stride = arg[1];
-	u64 count = arg[2];
-	u64 amount = arg[3];
 	u64 *p = at(base, stride, gsvm_global_id(0));
 
 	while (count--)
@@ -84,11 +66,8 @@ KERNEL(add)
 }
 
 /* Each work-item takes the lock, changes *word without atomics, count times. */
-KERNEL(locked_add)
+GSVM_KERNEL(locked_add, 3)(u64 *lock, u64 *word, u64 count)
 {
-	u64 *lock = (u64 *)arg[0];
-	u64 *word = (u64 *)arg[1];
-	u64 count = arg[2];
 	u64 expect;
 
 	while (count--) {
@@ -102,10 +81,8 @@ KERNEL(locked_add)
 }
 
 /* One work-item walks a list, adds the values up and adds 1 to each. */
-KERNEL(walk)
+GSVM_KERNEL(walk, 2)(struct node *head, u64 *out)
 {
-	struct node *head = (struct node *)arg[0];
-	u64 *out = (u64 *)arg[1];
 	u64 sum = 0, n = 0;
 
 	for (; head; head = head->next) {
@@ -118,11 +95,8 @@ KERNEL(walk)
 }
 
 /* Only work-item `who' touches the address; the others end at once. */
-KERNEL(touch)
+GSVM_KERNEL(touch, 3)(u64 addr, u64 how, u64 who)
 {
-	u64 addr = arg[0];
-	u64 how = arg[1];
-	u64 who = arg[2];
 	if (gsvm_global_id(0) != who)
 		return;
 	if (how == TOUCH_READ)
@@ -137,10 +111,8 @@ KERNEL(touch)
 }
 
 /* Run a function that the CPU made: out[i] = function(i) */
-KERNEL(call)
+GSVM_KERNEL(call, 2)(u64 (*function)(u64), u64 *out)
 {
-	u64 (*function)(u64) = (u64 (*)(u64))arg[0];
-	u64 *out = (u64 *)arg[1];
 	u64 i = gsvm_global_id(0);
 
 	out[i] = function(i);
@@ -151,13 +123,8 @@ KERNEL(call)
  * and reads the word at the start of each, whose value must be a generation
  * between the floor before the load and the ceiling after it.
  */
-KERNEL(watch)
+GSVM_KERNEL(watch, 5)(struct ctl *ctl, u64 base, u64 stride, u64 pages, u64 items)
 {
-	struct ctl *ctl = (struct ctl *)arg[0];
-	u64 base = arg[1];
-	u64 stride = arg[2];
-	u64 pages = arg[3];
-	u64 items = arg[4];
 	u64 i = gsvm_global_id(0);
 	u64 at_page, value, floor, ceiling;
 
@@ -185,11 +152,8 @@ KERNEL(watch)
  * Until told to stop, every work-item adds 1 to its word, atomically, and
  * counts how often it did.
  */
-KERNEL(count)
+GSVM_KERNEL(count, 3)(struct ctl *ctl, u64 base, u64 stride)
 {
-	struct ctl *ctl = (struct ctl *)arg[0];
-	u64 base = arg[1];
-	u64 stride = arg[2];
 	u64 i = gsvm_global_id(0);
 	u64 n = 0;
 
@@ -200,11 +164,8 @@ KERNEL(count)
 }
 
 /* Likewise with plain loads and stores. */
-KERNEL(pump)
+GSVM_KERNEL(pump, 3)(struct ctl *ctl, u64 base, u64 stride)
 {
-	struct ctl *ctl = (struct ctl *)arg[0];
-	u64 base = arg[1];
-	u64 stride = arg[2];
 	u64 i = gsvm_global_id(0);
 	volatile u64 *p = at(base, stride, i);
 	u64 n = 0;
@@ -219,11 +180,8 @@ KERNEL(pump)
  * One step per word from the CPU: whenever *turn becomes odd, work-item 0 adds
  * 1 to *word and makes it even again, steps times.
  */
-KERNEL(pingpong)
+GSVM_KERNEL(pingpong, 3)(u64 *turn, volatile u64 *word, u64 steps)
 {
-	u64 *turn = (u64 *)arg[0];
-	volatile u64 *word = (volatile u64 *)arg[1];
-	u64 steps = arg[2];
 	while (steps--) {
 		while (!(get(turn) & 1))
 			;
@@ -233,11 +191,8 @@ KERNEL(pingpong)
 }
 
 /* Do nothing until the CPU says so; then write the item's number plus one. */
-KERNEL(hold)
+GSVM_KERNEL(hold, 3)(struct ctl *ctl, u64 base, u64 stride)
 {
-	struct ctl *ctl = (struct ctl *)arg[0];
-	u64 base = arg[1];
-	u64 stride = arg[2];
 	u64 i = gsvm_global_id(0);
 
 	put(&ctl->rounds[i % CTL_ITEMS], 1);
@@ -247,28 +202,24 @@ KERNEL(hold)
 }
 
 /* Endless, without touching memory. */
-KERNEL(forever)
+GSVM_KERNEL(forever)(void)
 {
-	(void)arg;
 	for (;;)
 		__asm__ volatile("");
 }
 
-KERNEL(illegal)
+GSVM_KERNEL(illegal)(void)
 {
-	(void)arg;
 	__asm__ volatile(".word 0xffffffff");
 }
 
-KERNEL(ecall)
+GSVM_KERNEL(ecall)(void)
 {
-	(void)arg;
 	__asm__ volatile("ecall");
 }
 
-KERNEL(ebreak)
+GSVM_KERNEL(ebreak)(void)
 {
-	(void)arg;
 	__asm__ volatile(".option push; .option norvc; ebreak; .option pop");
 }
 
@@ -281,9 +232,8 @@ static u64 __attribute__((noinline)) deep(volatile u64 *p, u64 n)
 	return n ? deep(frame, n - 1) + frame[(n + 1) % 64] : 0;
 }
 
-KERNEL(overflow)
+GSVM_KERNEL(overflow, 1)(u64 *out)
 {
-	u64 *out = (u64 *)arg[0];
 	u64 seed = 1;
 
 	*out = deep(&seed, 1000000);

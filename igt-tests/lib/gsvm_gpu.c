@@ -181,9 +181,10 @@ static unsigned int next_slot(struct queue *q)
 	return q->next % RING_PACKETS;
 }
 
-void gpu_publish(struct queue *q, const void *packet)
+/* The slot must be free. */
+static void put_packet(struct queue *q, const void *packet)
 {
-	uint8_t *to = q->share->ring[next_slot(q)];
+	uint8_t *to = q->share->ring[q->next % RING_PACKETS];
 	uint16_t header;
 
 	memcpy(&header, packet, sizeof(header));
@@ -195,6 +196,12 @@ void gpu_publish(struct queue *q, const void *packet)
 	*q->doorbell = ++q->next;
 }
 
+void gpu_publish(struct queue *q, const void *packet)
+{
+	next_slot(q);
+	put_packet(q, packet);
+}
+
 struct gsvm_signal *gpu_submit(struct queue *q, void *packet, size_t signal_at)
 {
 	struct gsvm_signal *signal = &q->share->signal[next_slot(q)];
@@ -203,7 +210,7 @@ struct gsvm_signal *gpu_submit(struct queue *q, void *packet, size_t signal_at)
 	memset(signal, 0, sizeof(*signal));
 	signal->value = 1;
 	memcpy((uint8_t *)packet + signal_at, &addr, sizeof(addr));
-	gpu_publish(q, packet);
+	put_packet(q, packet);
 	return signal;
 }
 
