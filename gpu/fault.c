@@ -305,7 +305,8 @@ void fault_resume(struct gpu *gpu, uint32_t asid, uint64_t start, uint64_t end)
 		/* Nobody waits. */
 	} else if ((end - start) >> 12 < BUCKETS) {
 		for (uint64_t va = start; va < end && f->leaders; va += 0x1000)
-			take_bucket(gpu, bucket_of(f, asid, va), asid, va, va + 0x1000, &woken, now);
+			take_bucket(gpu, bucket_of(f, asid, va), asid, va, va + 0x1000, &woken,
+				    now);
 	} else {
 		for (unsigned int i = 0; i < BUCKETS && f->leaders; i++)
 			take_bucket(gpu, &f->page[i], asid, start, end, &woken, now);

@@ -202,7 +202,8 @@ static void test_interrupt(void)
 	tap_ok(f->errors == 3, "... and nonsense");
 	tap_eq(irqs(), 3, "none of them did anything");
 	fault_ack(gpu, 2);
-	tap_ok(f->errors == 3 && irqs() == 4, "the same index again is none, and repeats the interrupt");
+	tap_ok(f->errors == 3 && irqs() == 4,
+	       "the same index again is none, and repeats the interrupt");
 	end();
 }
 

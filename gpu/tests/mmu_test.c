@@ -276,7 +276,8 @@ static void test_context(void)
 	       fault.reason == GSVM_FAULT_CONTEXT, "ASID out of range");
 	tap_eq(atomic_load(&f->errors), 0, "none of this is a device error");
 	gpu->reg.ctx_base = 0x1000;
-	tap_eq(try_access(VA, GSVM_ACCESS_READ, NULL), GSVM_FAULT_BUS, "context table out of reach");
+	tap_eq(try_access(VA, GSVM_ACCESS_READ, NULL), GSVM_FAULT_BUS,
+	       "context table out of reach");
 	tap_ok(f->errors == 1 && f->error[0].fatal && f->error[0].err == GSVM_ERR_BUS &&
 	       f->error[0].info == 0x1000 + ASID * sizeof(struct gsvm_ctx), "... is fatal");
 	end();
@@ -299,7 +300,8 @@ static void test_reach(void)
 	       "VA 2^48 - 1 is one like others");
 
 	store(pte, V | L | R | 0x5000);
-	tap_eq(try_access(VA, GSVM_ACCESS_READ, NULL), GSVM_FAULT_BUS, "page outside of all windows");
+	tap_eq(try_access(VA, GSVM_ACCESS_READ, NULL), GSVM_FAULT_BUS,
+	       "page outside of all windows");
 	store(pte, V | L | R | (FAKE_BUS + FAKE_SIZE));
 	tap_eq(try_access(VA, GSVM_ACCESS_READ, NULL), GSVM_FAULT_BUS, "page behind the window");
 	store(pte, V | L | R | GSVM_PTE_KIND_VRAM | FAKE_VRAM);
@@ -311,7 +313,8 @@ static void test_reach(void)
 	/* Read-only: marks cannot be set, reads of marked pages work, writes do not. */
 	store(pte, V | L | R | W | page);
 	atomic_store(&f->read_only, true);
-	tap_eq(try_access(VA, GSVM_ACCESS_READ, NULL), GSVM_FAULT_BUS, "table in a read-only window");
+	tap_eq(try_access(VA, GSVM_ACCESS_READ, NULL), GSVM_FAULT_BUS,
+	       "table in a read-only window");
 	tap_eq(load(pte), V | L | R | W | page, "... stays unmarked");
 	store(pte, V | L | R | W | A | D | page);
 	tap_eq(try_access(VA, GSVM_ACCESS_READ, NULL), OK, "read from a read-only window");
@@ -379,7 +382,8 @@ static void test_between(void)
 		reason = try_access(VA, cases[i].access, &host);
 		tap_ok(reason == cases[i].reason && !rival.times &&
 		       load(rival.pte) == (cases[i].left ? cases[i].left + pages : 0) &&
-		       (reason != OK || host == fake_host(f, false, load(rival.pte) & GSVM_PTE_ADDR)),
+		       (reason != OK ||
+			host == fake_host(f, false, load(rival.pte) & GSVM_PTE_ADDR)),
 		       "between look and mark: %s", cases[i].name);
 		end();
 	}
@@ -390,7 +394,8 @@ static void test_between(void)
 	rival.flip = BIT(52);
 	rival.times = 5;
 	f->ptr_hook = rival_hook;
-	tap_eq(try_access(VA, GSVM_ACCESS_WRITE, NULL), OK, "an entry that changes five times: done");
+	tap_eq(try_access(VA, GSVM_ACCESS_WRITE, NULL), OK,
+	       "an entry that changes five times: done");
 	store(rival.pte, load(rival.pte) & ~(A | D));
 	rival.times = ~0u;
 	tap_eq(try_access(VA, GSVM_ACCESS_WRITE, NULL), GSVM_FAULT_NOT_PRESENT,
