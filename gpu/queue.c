@@ -97,7 +97,7 @@ static void publish_error(struct queue *q)
 		d->pc = err->pc;
 		d->packet = err->packet;
 		d->work_item = err->work_item;
-		d->time = gpu_time_ns(gpu);
+		d->time = err->time ? err->time : gpu_time_ns(gpu);
 		d->rsvd1 = 0;
 		desc_state(d, GSVM_QUEUE_ERROR);
 	}
@@ -137,7 +137,7 @@ static uint64_t oldest_packet(struct queue *q)
 	return q->front ? q->front->index : q->next;
 }
 
-/* Which packet does the oldest fault belong to? */
+/* Which packet does the fault belong to that the queue is cancelled for? */
 static uint64_t fault_packet(struct queue *q, const struct gsvm_fault *first)
 {
 	const struct fault_wait *w;
@@ -177,6 +177,7 @@ static void queue_teardown(struct queue *q, enum queue_state state, bool publish
 		q->err.access = first.access;
 		q->err.pc = first.pc;
 		q->err.work_item = first.work_item;
+		q->err.time = first.time;
 		q->err.packet = fault_packet(q, &first);
 	} else if (q->err.error == GSVM_QERR_FAULT) {
 		q->err.packet = oldest_packet(q);

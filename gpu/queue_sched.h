@@ -44,6 +44,7 @@ struct queue_error {
 	uint32_t reason;
 	uint32_t access;
 	uint64_t addr, pc, packet, work_item;
+	uint64_t time;		/* 0: now */
 };
 
 struct queue {

@@ -356,6 +356,7 @@ static void test_order(void)
 	set.kernarg = fake_alloc(4, 4096);
 	user_push(&u, &wait);
 	user_push(&u, &set);
+	tap_ok(wait_until(user_consumed(&u) == 43), "the first of two is taken");
 	for (i = 0; i < 3000; i++)
 		sched_yield();
 	tap_ok(signal_value(s2) == 1 && !*(uint32_t *)host(set.kernarg),
@@ -405,18 +406,25 @@ static void test_doorbell(void)
 	for (i = 0; i < 1000; i++)
 		sched_yield();
 	tap_eq(signal_value(sig), 2, "nothing happens before the doorbell");
+	/* Of two valid packets only the first is rung for. */
+	user_write(&u, &p);
+	queue_doorbell(&fake.gpu, ASID, 5, 1);
+	tap_ok(wait_until(signal_value(sig) == 1), "one packet is rung for");
+	for (i = 0; i < 1000; i++)
+		sched_yield();
+	tap_eq(user_consumed(&u), 1, "the valid one behind it has to wait");
+	user_ring(&u);
+	tap_ok(idle_signal(sig), "for its doorbell");
+
 	/* Two producers; the second is ready first and rings first. */
+	*(int64_t *)host(sig) = 2;
 	late = u;
-	u.write = 2;
-	late.write = 1;
-	*(uint16_t *)host(u.ring) = GSVM_PKT_INVALID;
-	u.write = 1;
+	u.write = 3;
 	user_write(&u, &p);
 	user_ring(&u);
 	for (i = 0; i < 1000; i++)
 		sched_yield();
 	tap_eq(signal_value(sig), 2, "an INVALID header holds the queue");
-	late.write = 0;
 	user_write(&late, &p);
 	user_ring(&late);
 	tap_ok(idle_signal(sig), "a late, lower doorbell lets both go");

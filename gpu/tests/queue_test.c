@@ -298,7 +298,7 @@ static void test_error(void)
 static void test_cancel(void)
 {
 	struct user_queue u = started(3, 3);
-	uint64_t arg = fake_alloc(66 * 4096, 4096), s = user_signal(1), i;
+	uint64_t arg = fake_alloc(66 * 4096, 4096), s = user_signal(1), i, time;
 	struct gsvm_queue_desc *d = &fake.desc[3];
 	struct gsvm_pkt_vendor f = pkt_vendor(GSVM_VOP_FILL, 0, arg + 65 * 4096, 8, s);
 
@@ -308,6 +308,7 @@ static void test_cancel(void)
 	push_kernel(&u, TOUCH, 8, 32, arg, s);
 	/* Work-item 7 only: 39 would be the next. */
 	tap_ok(wait_until(fake.nparked == 1 && word(arg) == 32), "one hart parks, others go on");
+	time = list_of(fake.parked.next, struct fault_wait, queue)->rec.time;
 	tap_eq(user_cancel(&u, 0x1234), 0, "cancel");
 	tap_eq(fake.nparked, 0, "no wait is left");
 	tap_eq(user_state(&u), GSVM_QUEUE_ERROR, "state");
@@ -317,6 +318,7 @@ static void test_cancel(void)
 	tap_eq(d->access, GSVM_ACCESS_READ, "access");
 	tap_eq(d->pc, SCRIPT_VA + 16 * TOUCH, "pc");
 	tap_eq(d->work_item, 7, "work_item");
+	tap_eq(d->time, time, "time");
 	tap_eq(d->packet, 1, "packet");
 	tap_eq(signal_value(s), 1, "signal stays");
 
