@@ -437,11 +437,22 @@ OVER void atomic_flag_clear(volatile __generic atomic_flag *p)
 OVER T min(T a, T b) { return __builtin_elementwise_min(a, b); }		\
 OVER T max(T a, T b) { return __builtin_elementwise_max(a, b); }		\
 OVER T clamp(T v, T lo, T hi) { return min(max(v, lo), hi); }			\
-OVER T add_sat(T a, T b) { return __builtin_elementwise_add_sat(a, b); }	\
-OVER T sub_sat(T a, T b) { return __builtin_elementwise_sub_sat(a, b); }	\
 OVER T hadd(T a, T b) { return (a >> (T)1) + (b >> (T)1) + (a & b & (T)1); }	\
 OVER T rhadd(T a, T b) { return (a >> (T)1) + (b >> (T)1) + ((a | b) & (T)1); }
 INTEGERS(INTEGER)
+
+#define SATURATE(T, S)								\
+OVER T add_sat(T a, T b) { return __builtin_elementwise_add_sat(a, b); }	\
+OVER T sub_sat(T a, T b) { return __builtin_elementwise_sub_sat(a, b); }
+SIZES(SATURATE, int) SIZES(SATURATE, uint) SIZES(SATURATE, long) SIZES(SATURATE, ulong)
+VECTOR_SIZES(SATURATE, char) VECTOR_SIZES(SATURATE, uchar)
+VECTOR_SIZES(SATURATE, short) VECTOR_SIZES(SATURATE, ushort)
+/* Narrow scalars would be promoted before they saturate. */
+#define SATURATE_NARROW(type, lo, hi)						\
+OVER type add_sat(type a, type b) { return clamp((int)a + (int)b, lo, hi); }	\
+OVER type sub_sat(type a, type b) { return clamp((int)a - (int)b, lo, hi); }
+SATURATE_NARROW(char, -0x80, 0x7f) SATURATE_NARROW(uchar, 0, 0xff)
+SATURATE_NARROW(short, -0x8000, 0x7fff) SATURATE_NARROW(ushort, 0, 0xffff)
 
 #define INTEGER_SCALAR(T, S)							\
 OVER T min(T a, S b) { return min(a, (T)b); }					\
