@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "bench.h"
+#include "touch.h"
+
+void gpu_open(struct bench *b, const char *path)
+{
+	int ret;
+
+	b->path = path;
+	ret = gsvm_device_open(NULL, &b->device);
+	if (ret)
+		die("no GPU", ret);
+	ret = gsvm_vm_create(b->device, &b->vm);
+	if (!ret)
+		ret = gsvm_queue_create(b->vm, NULL, &b->queue);
+	if (ret)
+		die("no queue", ret);
+	ret = gsvm_program_load(path, &b->program);
+	if (!ret)
+		ret = gsvm_program_kernel(b->program, "touch", &b->touch);
+	if (ret)
+		die(path, ret);
+}
+
+void gpu_close(struct bench *b)
+{
+	gsvm_queue_destroy(b->queue);
+	gsvm_vm_destroy(b->vm);
+	gsvm_program_destroy(b->program);
+	gsvm_device_close(b->device);
+}
+
+static struct gsvm_vm_stats stats(struct bench *b)
+{
+	struct gsvm_vm_stats s = { .size = sizeof(s) };
+	int ret = gsvm_vm_query(b->vm, &s);
+
+	if (ret)
+		die("gsvm_vm_query", ret);
+	return s;
+}
+
+uint64_t gpu_metadata(struct bench *b)
+{
+	return stats(b).metadata_bytes;
+}
+
+static void fail(struct bench *b, const char *what, int ret)
+{
+	struct gsvm_error e = { .size = sizeof(e) };
+	char text[256];
+
+	if (!gsvm_queue_error(b->queue, &e) && !gsvm_error_describe(&e, text, sizeof(text)))
+		fprintf(stderr, "gsvm-bench: %s\n", text);
+	die(what, ret);
+}
+
+/* Touch items * count words. Code, arguments and signal are mapped before. */
+struct job gpu_touch(struct bench *b, void *base, uint64_t stride, uint64_t count,
+		     uint32_t items, bool write)
+{
+	static struct touch args;
+	static uint64_t word;
+	struct gsvm_grid grid = { .items = { items, 0, 0 } };
+	struct gsvm_vm_stats before = {0}, after;
+	struct gsvm_signal *signal;
+	uint64_t start, end;
+	int ret;
+
+	ret = gsvm_signal_create(1, &signal);
+	if (ret)
+		die("signal", ret);
+	for (int warm = 1; warm >= 0; warm--) {
+		args = (struct touch){ warm ? (uintptr_t)&word : (uintptr_t)base,
+				       warm ? 0 : stride, warm ? 1 : count, write };
+		gsvm_signal_set(signal, 1);
+		before = stats(b);
+		ret = gsvm_queue_dispatch(b->queue, b->touch, &grid, &args, signal, 0);
+		if (!ret)
+			ret = gsvm_signal_wait(signal, b->queue, GSVM_EQUAL, 0, GSVM_WAIT_FOREVER);
+		if (ret)
+			fail(b, "job", ret);
+	}
+	after = stats(b);
+	gsvm_signal_times(signal, &start, &end);
+	gsvm_signal_destroy(signal);
+	return (struct job){
+		.us = (end - start) / 1e3,
+		.driver_us = (after.fault_ns - before.fault_ns) / 1e3,
+		.faults = after.faults - before.faults,
+		.services = after.fault_services - before.fault_services,
+		.mapped = after.pages_mapped - before.pages_mapped,
+		.huge = after.huge_mapped - before.huge_mapped,
+	};
+}

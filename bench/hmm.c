@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The peer: lib/test_hmm.c of the kernel, the smallest complete HMM device. It
+ * faults by ioctl, in the caller's context, without hardware, interrupt or TLB:
+ * what it takes is the floor for hmm_range_fault() and the bookkeeping around.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <linux/types.h>
+#include "test_hmm_uapi.h"
+
+#include "bench.h"
+
+static void write_pages(int fd, void *addr, void *from, size_t pages)
+{
+	struct hmm_dmirror_cmd cmd = {
+		.addr = (uintptr_t)addr, .ptr = (uintptr_t)from, .npages = pages,
+	};
+
+	while (ioctl(fd, HMM_DMIRROR_WRITE, &cmd))
+		if (errno != EINTR)
+			die("HMM_DMIRROR_WRITE", errno);
+	if (cmd.cpages != pages)
+		die("HMM_DMIRROR_WRITE copied less than all", EIO);
+}
+
+static double device_write(int fd, size_t step, unsigned int n, bool huge, bool populate)
+{
+	static uint8_t from[HUGE];
+	uint8_t *p = memory_get(n * step, huge, populate);
+	double start, us;
+
+	memset(from, 1, sizeof(from));
+	start = now_us();
+	for (unsigned int i = 0; i < n; i++)
+		write_pages(fd, p + i * step, from, step / PAGE);
+	us = (now_us() - start) / n;
+	memory_put(p, n * step);
+	return us;
+}
+
+static void measure(struct bench *b, int fd, const char *name, bool huge, bool populate)
+{
+	double us[ROUNDS], unit = huge ? b->cpu_huge : b->cpu_fault;
+
+	for (unsigned int i = 0; i < ROUNDS; i++)
+		us[i] = device_write(fd, huge ? HUGE : PAGE, huge ? 16 : 256, huge, populate);
+	row(name, median(us, ROUNDS), unit, huge ? "CPU 2 MiB" : "CPU fault", NULL);
+}
+
+void bench_hmm(struct bench *b)
+{
+	int fd = open("/dev/hmm_dmirror0", O_RDWR);
+
+	section("The peer: lib/test_hmm, device write by ioctl (fault and copy)");
+	if (fd < 0) {
+		printf("  left out: /dev/hmm_dmirror0: %s\n", strerror(errno));
+		return;
+	}
+	measure(b, fd, "4 KiB, nobody was there", false, false);
+	measure(b, fd, "4 KiB, the CPU was there", false, true);
+	measure(b, fd, "2 MiB, nobody was there", true, false);
+	measure(b, fd, "2 MiB, the CPU was there", true, true);
+	close(fd);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* In place of hmm.c where the kernel's source is not at hand. */
+#include <stdio.h>
+
+#include "bench.h"
+
+void bench_hmm(struct bench *b)
+{
+	(void)b;
+	section("The peer: lib/test_hmm");
+	printf("  left out: built without the kernel's source (LINUX_SOURCE)\n");
+}
