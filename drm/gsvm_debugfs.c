@@ -9,8 +9,10 @@
  * - *stats*: the device's statistics registers
  * - *vms*: address spaces with their counters
  * - *queues*: hardware queues with their error records
+ * - *wedge*: write 1 to declare the device dead, as its silence would
  */
 
+#include <linux/debugfs.h>
 #include <linux/seq_file.h>
 
 #include <drm/drm_debugfs.h>
@@ -133,6 +135,16 @@ static const struct drm_debugfs_info gsvm_debugfs_files[] = {
 	{ "queues", gsvm_debugfs_show_queues },
 };
 
+static int gsvm_debugfs_wedge(void *data, u64 value)
+{
+	if (value != 1)
+		return -EINVAL;
+
+	gsvm_device_wedge(data, "debugfs says so");
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(gsvm_debugfs_wedge_fops, NULL, gsvm_debugfs_wedge, "%llu\n");
+
 /**
  * gsvm_debugfs_init - announce the debugfs files
  * @gdev: the GPU, before drm_dev_register()
@@ -140,4 +152,6 @@ static const struct drm_debugfs_info gsvm_debugfs_files[] = {
 void gsvm_debugfs_init(struct gsvm_device *gdev)
 {
 	drm_debugfs_add_files(&gdev->drm, gsvm_debugfs_files, ARRAY_SIZE(gsvm_debugfs_files));
+	debugfs_create_file("wedge", 0200, gdev->drm.debugfs_root, gdev,
+			    &gsvm_debugfs_wedge_fops);
 }
