@@ -534,16 +534,14 @@ static void gen_tail(struct gen *g)
 	emit(g, ENC_ECALL);
 }
 
-struct isa_program *isa_generate(uint64_t seed, unsigned int kinds, unsigned int num_blocks)
+static struct isa_program *new_program(unsigned int num_blocks, uint32_t log_len)
 {
 	struct isa_program *p = calloc(1, sizeof(*p));
-	struct gen g = { .rng = seed, .kinds = kinds, .p = p };
-	unsigned int i, n;
 
 	if (!p)
 		return NULL;
 	p->num_blocks = num_blocks;
-	p->data_len = ISA_LOG - ISA_DATA_BASE + num_blocks * ISA_LOG_ENTRY;
+	p->data_len = ISA_LOG - ISA_DATA_BASE + log_len;
 	p->code = calloc(1, ISA_CODE_MAX);
 	p->data = calloc(1, p->data_len);
 	p->block_pc = calloc(num_blocks, sizeof(*p->block_pc));
@@ -551,6 +549,17 @@ struct isa_program *isa_generate(uint64_t seed, unsigned int kinds, unsigned int
 		isa_free(p);
 		return NULL;
 	}
+	return p;
+}
+
+struct isa_program *isa_generate(uint64_t seed, unsigned int kinds, unsigned int num_blocks)
+{
+	struct isa_program *p = new_program(num_blocks, num_blocks * ISA_LOG_ENTRY);
+	struct gen g = { .rng = seed, .kinds = kinds, .p = p };
+	unsigned int i, n;
+
+	if (!p)
+		return NULL;
 	fill_pool(&g);
 	emit_li(&g, R_SCRATCH, ISA_SCRATCH);
 	emit_li(&g, R_LOG, ISA_LOG);
@@ -564,6 +573,99 @@ struct isa_program *isa_generate(uint64_t seed, unsigned int kinds, unsigned int
 			gen_template(&g);
 		gen_log(&g);
 	}
+	gen_tail(&g);
+	return p;
+}
+
+/* ---- encodings ------------------------------------------------------------ */
+
+#define SIGILL_UCONTEXT_PC	176	/* struct ucontext of Linux on RISC-V */
+
+/* Installs what stands behind it as the handler of SIGILL, and jumps over it. */
+static void gen_handler(struct gen *g)
+{
+	struct isa_program *p = g->p;
+	uint64_t act[3] = { 0, 4 };	/* handler, SA_SIGINFO, mask */
+	uint32_t jump;
+
+	emit_li(g, 10, 4);		/* SIGILL */
+	emit_li(g, 11, ISA_DATA_BASE);
+	emit_li(g, 12, 0);
+	emit_li(g, 13, 8);
+	emit_li(g, 17, 134);		/* rt_sigaction */
+	emit(g, ENC_ECALL);
+	jump = p->num_insns;
+	emit(g, 0);
+	act[0] = ISA_CODE_BASE + p->num_insns * 4;
+	memcpy(p->data, act, sizeof(act));
+	emit(g, ENC_LD(5, 12, SIGILL_UCONTEXT_PC));
+	emit(g, ENC_ADDI(6, 5, 4));
+	emit(g, ENC_SD(12, 6, SIGILL_UCONTEXT_PC));
+	emit(g, ENC_LUI(7, ISA_CODE_BASE));
+	emit(g, enc_r(0x33, 0, 0x20, 5, 5, 7));		/* sub */
+	emit(g, enc_i(0x13, 5, 5, 5, 2));		/* srli */
+	emit(g, ENC_LUI(7, ISA_LOG));
+	emit(g, ENC_ADD(5, 5, 7));
+	emit(g, ENC_ADDI(6, 0, 1));
+	emit(g, ENC_SB(5, 6, 0));
+	emit(g, ENC_JALR(0, 1, 0));
+	p->code[jump] = ENC_JAL(0, (p->num_insns - jump) * 4);
+}
+
+/*
+ * A random word that cannot jump, or reach other memory than scratch memory,
+ * or read a clock, should it be an instruction.
+ */
+static uint32_t random_word(struct gen *g)
+{
+	static const uint8_t ops[] = {
+		0x03, 0x07, 0x0f, 0x13, 0x1b, 0x23, 0x27, 0x2f, 0x33, 0x3b, 0x43, 0x47, 0x4b,
+		0x4f, 0x53, 0x53, 0x53, 0x53, 0x73, 0x2f, 0x33,
+	};
+	uint32_t v = tap_random(&g->rng), op = ops[pick(g, sizeof(ops))];
+
+	/* The stack pointer, x30 and x31 stay; few values of funct7 are in use. */
+	v = (v & ~(0x1fu << 7 | 0x7fu)) | (3 + pick(g, 25)) << 7 | op;
+	if (pick(g, 2))
+		v &= ~(0x5cu << 25);
+	switch (op) {
+	case 0x03:
+	case 0x07:
+	case 0x2f:
+		v = (v & ~(0x1fu << 15)) | R_SCRATCH << 15;
+		if (op != 0x2f)
+			v &= 0x00ffffff;
+		break;
+	case 0x23:
+	case 0x27:
+		v = (v & 0x01ffffff & ~(0x1fu << 15)) | R_SCRATCH << 15;
+		break;
+	case 0x73:
+		/* No calls; of the registers, those that always read the same. */
+		if (!(v >> 12 & 3) || v >> 30 == 3)
+			v = (v & 0x3fffffff) | 0x1000;
+		if (v >> 20 < 4)
+			v |= 0x00500000;
+		break;
+	case 0x53:
+		if (pick(g, 2))
+			v &= ~(0x1cu << 20);
+		break;
+	}
+	return v;
+}
+
+struct isa_program *isa_generate_encodings(uint64_t seed, unsigned int words)
+{
+	struct isa_program *p = new_program(1, (words + 1000 + 7) & ~7u);
+	struct gen g = { .rng = seed, .p = p };
+
+	if (!p)
+		return NULL;
+	gen_handler(&g);
+	emit_li(&g, R_SCRATCH, ISA_SCRATCH);
+	while (words--)
+		emit(&g, random_word(&g));
 	gen_tail(&g);
 	return p;
 }

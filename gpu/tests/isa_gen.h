@@ -41,6 +41,12 @@ struct isa_program {
 
 /* NULL: out of memory. */
 struct isa_program *isa_generate(uint64_t seed, unsigned int kinds, unsigned int num_blocks);
+/*
+ * Words of which many are no instructions. A handler of SIGILL sets the word's
+ * byte in a map at ISA_LOG and goes on behind it; an implementation without
+ * Linux skips the first ecall (which installs the handler) and does the same.
+ */
+struct isa_program *isa_generate_encodings(uint64_t seed, unsigned int words);
 void isa_free(struct isa_program *p);
 
 #endif

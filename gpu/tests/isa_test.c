@@ -23,6 +23,7 @@
 
 static char work_dir[] = "/tmp/gsvm-isa-XXXXXX";
 static char elf_path[64], out_path[64];
+static const char *cpu = "rv64";
 
 static bool write_all(int fd, const void *buf, size_t len, off_t off)
 {
@@ -100,6 +101,9 @@ static const char *find_qemu(void)
 	return NULL;
 }
 
+/* No extension beyond the hart's own. */
+#define CPU	"rv64i,m=true,a=true,f=true,d=true,zicsr=true,zifencei=true"
+
 /* The data area after the program ran under qemu; NULL: it failed. */
 static uint8_t *run_qemu(const char *qemu, const struct isa_program *p)
 {
@@ -108,7 +112,7 @@ static uint8_t *run_qemu(const char *qemu, const struct isa_program *p)
 	bool ok;
 
 	tap_need(data && write_elf(p), "program written");
-	status = run_command((const char *const[]){ qemu, elf_path, NULL });
+	status = run_command((const char *const[]){ qemu, "-cpu", cpu, elf_path, NULL });
 	fd = open(out_path, O_RDONLY | O_CLOEXEC);
 	ok = !status && fd >= 0 && pread(fd, data, p->data_len, 0) == (ssize_t)p->data_len;
 	if (fd >= 0)
@@ -118,6 +122,21 @@ static uint8_t *run_qemu(const char *qemu, const struct isa_program *p)
 	tap_note("%s ended with status %d", qemu, status);
 	free(data);
 	return NULL;
+}
+
+/* What Linux does for a program of isa_generate_encodings(). */
+static bool go_on(enum hart_stop why, const struct hart_stop_info *stop)
+{
+	struct hart *h = &env.hart;
+
+	if (why == HART_ERROR && stop->qerr == GSVM_QERR_TRAP && h->x[17] == 134)
+		h->x[10] = 0;
+	else if (why == HART_ERROR && stop->qerr == GSVM_QERR_INSN)
+		*env_ptr(ISA_LOG + (h->pc - ISA_CODE_BASE) / 4) = 1;
+	else
+		return false;
+	h->pc += 4;
+	return true;
 }
 
 /* The same on the hart, in odd budgets; NULL: it did not reach the ecall. */
@@ -136,7 +155,7 @@ static uint8_t *run_hart(const struct isa_program *p)
 	do {
 		why = hart_run(&env.core, &env.hart, budget, &stop);
 		budget = budget * 5 % 4093 + 1;
-	} while (why == HART_BUDGET);
+	} while (why == HART_BUDGET || go_on(why, &stop));
 	if (why == HART_ERROR && stop.qerr == GSVM_QERR_TRAP && env.hart.x[17] == 64) {
 		data = malloc(p->data_len);
 		tap_need(data, "memory for the result");
@@ -191,6 +210,37 @@ static bool compare(const char *qemu, uint64_t seed, unsigned int kinds)
 	return same;
 }
 
+/* The same words are instructions for both. */
+static void test_encodings(const char *qemu, uint64_t seed, unsigned int words)
+{
+	struct isa_program *p = isa_generate_encodings(seed, words);
+	unsigned int i, differ = 0, illegal = 0, log = ISA_LOG - ISA_DATA_BASE;
+	uint8_t *ours, *theirs;
+
+	tap_need(p, "memory for a program");
+	cpu = CPU;
+	theirs = run_qemu(qemu, p);
+	cpu = "rv64";
+	if (!theirs) {
+		tap_skip("this qemu-riscv64 has no bare CPU model", "encodings");
+		isa_free(p);
+		return;
+	}
+	ours = run_hart(p);
+	for (i = 0; ours && i < p->num_insns; i++) {
+		illegal += theirs[log + i];
+		if (theirs[log + i] == ours[log + i])
+			continue;
+		if (differ++ < 20)
+			tap_note("0x%08x: %s for us", p->code[i], ours[log + i] ? "illegal" : "legal");
+	}
+	tap_ok(ours && !differ && illegal > words / 10 && illegal < words * 9 / 10,
+	       "encodings: of %u random words, the same %u are illegal", words, illegal);
+	free(ours);
+	free(theirs);
+	isa_free(p);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -224,6 +274,10 @@ int main(int argc, char **argv)
 		tap_ok(good == programs, "%s: %u random programs as under %s", suites[i].name,
 		       programs, qemu);
 	}
+	if (qemu)
+		test_encodings(qemu, first, 20000);
+	else
+		tap_skip("no qemu-riscv64 to compare with", "encodings");
 	unlink(elf_path);
 	unlink(out_path);
 	rmdir(work_dir);
