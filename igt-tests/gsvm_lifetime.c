@@ -143,10 +143,10 @@ static void memory_gone_file_stays(void)
 static void kill_faulting(void)
 {
 	uint64_t *go = map_shared(PAGE);
-	size_t n = 16384;
+	size_t n = 8192;
 	int i;
 
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 3; i++) {
 		struct child *c;
 
 		gsvm_poke(go, 0);

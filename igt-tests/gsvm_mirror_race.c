@@ -246,7 +246,7 @@ static void all_at_once(void)
 	for (i = 0; i < 4; i++) {
 		/* Threads share the VM, but not a ring. */
 		watch_start(&job[i].w, queue_open_vm(q->fd, q->vm), base + i * PAGE, 4 * PAGE);
-		job[i].w.last = 10;
+		job[i].w.last = 5;
 		job[i].loop = loops[i];
 	}
 	for (i = 0; i < 4; i++)

@@ -228,7 +228,7 @@ static void during_job(void)
 	need_swap();
 	q = queue_open();
 	job = gpu_launch(q, "pump", CTL_ITEMS, U(ctl), U(p), PAGE);
-	for (i = 0; i < 25; i++) {
+	for (i = 0; i < 12; i++) {
 		int item = i * 7 % CTL_ITEMS;
 
 		gsvm_await(&ctl->rounds[item], gsvm_peek(&ctl->rounds[item]) + 2,
@@ -244,8 +244,8 @@ static void during_job(void)
 }
 
 #define CGROUP		"/sys/fs/cgroup/gsvm-test"
-#define LIMIT_MB	24
-#define SET_MB		40
+#define LIMIT_MB	12
+#define SET_MB		20
 
 /* A process whose GPU works on more than it may have in memory. */
 static void cgroup_pressure(void)
