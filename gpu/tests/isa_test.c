@@ -24,6 +24,7 @@
 static char work_dir[] = "/tmp/gsvm-isa-XXXXXX";
 static char elf_path[64], out_path[64];
 static const char *cpu = "rv64";
+static int qemu_status;
 
 static bool write_all(int fd, const void *buf, size_t len, off_t off)
 {
@@ -108,18 +109,18 @@ static const char *find_qemu(void)
 static uint8_t *run_qemu(const char *qemu, const struct isa_program *p)
 {
 	uint8_t *data = malloc(p->data_len);
-	int status, fd;
 	bool ok;
+	int fd;
 
 	tap_need(data && write_elf(p), "program written");
-	status = run_command((const char *const[]){ qemu, "-cpu", cpu, elf_path, NULL });
+	qemu_status = run_command((const char *const[]){ qemu, "-cpu", cpu, elf_path, NULL });
 	fd = open(out_path, O_RDONLY | O_CLOEXEC);
-	ok = !status && fd >= 0 && pread(fd, data, p->data_len, 0) == (ssize_t)p->data_len;
+	ok = !qemu_status && fd >= 0 && pread(fd, data, p->data_len, 0) == (ssize_t)p->data_len;
 	if (fd >= 0)
 		close(fd);
 	if (ok)
 		return data;
-	tap_note("%s ended with status %d", qemu, status);
+	tap_note("%s ended with status %d", qemu, qemu_status);
 	free(data);
 	return NULL;
 }
@@ -221,12 +222,12 @@ static void test_encodings(const char *qemu, uint64_t seed, unsigned int words)
 	cpu = CPU;
 	theirs = run_qemu(qemu, p);
 	cpu = "rv64";
-	if (!theirs) {
+	if (!theirs && qemu_status == 1) {
 		tap_skip("this qemu-riscv64 has no bare CPU model", "encodings");
 		isa_free(p);
 		return;
 	}
-	ours = run_hart(p);
+	ours = theirs ? run_hart(p) : NULL;
 	for (i = 0; ours && i < p->num_insns; i++) {
 		illegal += theirs[log + i];
 		if (theirs[log + i] == ours[log + i])
