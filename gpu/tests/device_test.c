@@ -386,7 +386,7 @@ static void test_unreachable(struct client *c)
 	client_write64(c, GSVM_REG_CMD_BASE, 0x7000001000ull);
 	client_enable(c);
 	client_write32(c, GSVM_REG_CMD_TAIL, 1);
-	tap_ok(client_wait_irq(c, GSVM_VEC_ERROR), "a ring out of reach raises the error interrupt");
+	tap_ok(client_wait_irq(c, GSVM_VEC_ERROR), "a ring out of reach: error interrupt");
 	tap_eq(client_read32(c, GSVM_REG_ERROR), GSVM_ERR_BUS, "ERR_BUS");
 	tap_ok(client_read32(c, GSVM_REG_STATUS) & GSVM_STATUS_FATAL, "FATAL");
 	client_reset(c);

@@ -258,7 +258,7 @@ static void test_readers(struct gpu *gpu)
 
 /* ---- Messages ------------------------------------------------------------------ */
 
-#define FAR	0x900000000ull	/* bus addresses without a file; the client has memory at CLIENT_BUS */
+#define FAR	0x900000000ull	/* where the client has no memory */
 
 struct asker {
 	struct client *c;

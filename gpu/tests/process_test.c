@@ -115,7 +115,7 @@ static void test_usage(void)
 		int status = finish(start(wrong[i].args), text, sizeof(text));
 
 		tap_ok(status == wrong[i].status && count_lines(text) == 1 &&
-		       strstr(text, "gsvm-gpu"), "bad arguments %u: status %d, one line", i, status);
+		       strstr(text, "gsvm-gpu"), "bad arguments %u: status %d, a line", i, status);
 	}
 	const char *help[] = { "--help", NULL }, *version[] = { "--version", NULL };
 	tap_ok(finish(start(help), text, sizeof(text)) == 0 && strstr(text, "--socket") &&
@@ -142,7 +142,7 @@ static void test_life(void)
 	tap_ok(dial() < 0, "a second client finds nothing to connect to");
 	close(sock);
 	tap_eq(finish(pid, text, sizeof(text)), 0, "ends well with its client");
-	tap_ok(count_lines(text) == GSVM_NUM_STATS && strstr(text, "violations"), "prints statistics");
+	tap_ok(count_lines(text) == GSVM_NUM_STATS && strstr(text, "violations"), "--stats");
 
 	pid = start(args);
 	wait_for_name(pid);
