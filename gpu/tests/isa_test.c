@@ -19,7 +19,7 @@
 #include "tests/tap.h"
 
 #define BLOCKS		200
-#define PROGRAMS	20
+#define PROGRAMS	12
 
 static char work_dir[] = "/tmp/gsvm-isa-XXXXXX";
 static char elf_path[64], out_path[64];
