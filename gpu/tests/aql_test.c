@@ -83,11 +83,20 @@ static enum hart_stop run_group(struct core *core, struct hart *h, unsigned int 
 	uint32_t n = h->group->group_size[0], me = h->local_id[0];
 	_Atomic uint32_t *count;
 
-	(void)budget;
 	h->insns += COST;
+	/* 40 bytes static, 400 dynamic. */
+	if (h->group->group_dyn != 48 || h->group->group_len != 448) {
+		stop->qerr = GSVM_QERR_TRAP;
+		return HART_ERROR;
+	}
 	/* Every third leaves early; who is left still meets at the barrier. */
 	if (h->x[5] == 2 && me % 3 == 0)
 		return HART_DONE;
+	/* One comes late, while the others wait. */
+	if (h->x[5] % 2 == 0 && me == 7 && ++h->x[6] % 5) {
+		h->insns += budget;
+		return HART_BUDGET;
+	}
 	if (h->x[5] % 2 == 0 && h->x[5] < 6) {
 		mem[me] = me * 1000 + h->x[5];
 		h->x[5]++;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "queue_fake.h"
+#include "queue_sched.h"
 
 enum { MARK, ENDLESS, TOUCH, BROKEN, CORES, SPIN, PAIR, LIMIT, STORM };
 
@@ -434,7 +435,7 @@ static void test_cores(void)
 	push_kernel(&u, SPIN, 1024, 1024, arg + 8, s);
 	tap_ok(wait_until(signal_value(s) == 1), "a work-item another one of its group");
 	fake_page(arg + 4096, PAGE_ABSENT);
-	push_kernel(&u, PAIR, 2, 3, arg + 12, s);
+	push_kernel(&u, PAIR, 2, 2, arg + 12, s);
 	tap_ok(wait_until(signal_value(s) == 0), "a resumed hart gets its turn among spinning ones");
 	user_stop(&u);
 }
@@ -467,6 +468,17 @@ static void test_agents(void)
 	user_stop(&u);
 }
 
+static unsigned int held(const struct user_queue *u)
+{
+	struct queue_unit *unit = fake.gpu.queue;
+	unsigned int n;
+
+	pthread_mutex_lock(&unit->lock);
+	n = unit->queue[u->id].held;
+	pthread_mutex_unlock(&unit->lock);
+	return n;
+}
+
 static void test_fair(void)
 {
 	struct user_queue greedy[4], u;
@@ -478,6 +490,10 @@ static void test_fair(void)
 		push_kernel(&greedy[i], ENDLESS, 64, 1 << 20, spin, 0);
 	}
 	tap_ok(wait_until(word(spin) > 1000), "four queues with a million endless harts each");
+	for (i = 0; i < 4; i++)
+		if (!wait_until(held(&greedy[i]) > 64))
+			break;
+	tap_eq(i, 4, "each has more than one group");
 	u = started(24, 3);
 	for (i = 0; i < 200; i++)
 		push_kernel(&u, MARK, 1024, 1024, arg, s);
@@ -486,6 +502,57 @@ static void test_fair(void)
 	for (i = 0; i < 4; i++)
 		user_stop(&greedy[i]);
 	user_stop(&u);
+}
+
+/* The largest group there can be, in the smallest pool. */
+static void test_small_pool(void)
+{
+	struct user_queue u = started(1, 3), v = started(2, 3);
+	uint64_t arg = fake_alloc(8192, 4096), s = user_signal(3), t = user_signal(1);
+	unsigned int i;
+
+	push_kernel(&u, MARK, 512, 1u << 31, arg, t);
+	tap_ok(wait_until(word(arg) > 100000), "a queue with millions of short groups");
+	for (i = 0; i < 3; i++)
+		push_kernel(&v, MARK, QUEUE_MAX_GROUP, QUEUE_MAX_GROUP, arg + 4096, s);
+	tap_ok(idle_signal(s) && word(arg + 4096) == 3 * QUEUE_MAX_GROUP,
+	       "makes room for one that needs the whole pool");
+	tap_eq(signal_value(t), 1, "before it has ended");
+	user_stop(&u);
+	user_stop(&v);
+}
+
+static unsigned int pool_used(void)
+{
+	struct queue_unit *unit = fake.gpu.queue;
+	unsigned int used;
+
+	pthread_mutex_lock(&unit->lock);
+	used = unit->pool.used;
+	pthread_mutex_unlock(&unit->lock);
+	return used;
+}
+
+/* Queues that take turns in waiting for harts, with groups of all sizes. */
+static void test_accounts(void)
+{
+	struct user_queue u[4];
+	uint64_t arg = fake_alloc(4096, 4096), s = user_signal(4 * 300), seed = 9, sum = 0, r;
+	unsigned int i, n;
+
+	for (i = 0; i < 4; i++)
+		u[i] = started(i, 4);
+	for (n = 0; n < 300; n++)
+		for (i = 0; i < 4; i++) {
+			r = tap_random(&seed);
+			sum += 1 + r % 2000;
+			push_kernel(&u[i], MARK, 1 << (r >> 40) % 10, 1 + r % 2000, arg, s);
+		}
+	tap_ok(idle_signal(s) && word(arg) == sum, "groups of all sizes in a small pool");
+	tap_ok(wait_until(!pool_used()), "all harts are given back, queues running");
+	for (i = 0; i < 4; i++)
+		user_stop(&u[i]);
+	tap_eq(pool_used(), 0, "and stopped");
 }
 
 static void test_many_queues(void)
@@ -756,6 +823,10 @@ int main(void)
 	test_storm();
 	test_trace();
 	tap_eq(fake.fatals + fake.errors, 0, "no device error");
+	fake_close();
+	open_fake(QUEUE_MAX_GROUP);
+	test_small_pool();
+	test_accounts();
 	fake_close();
 	open_fake(65536);
 	test_parked();
