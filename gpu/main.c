@@ -252,6 +252,18 @@ static int wait_for_client(const char *path, int stop)
 	return ret;
 }
 
+static const char *describe(int error)
+{
+	switch (error) {
+	case -EPROTO:
+		return "went away inside a message";
+	case -EMSGSIZE:
+		return "sent a message of impossible size";
+	default:
+		return strerror(-error);
+	}
+}
+
 /* TERM, INT and HUP as a descriptor, before any thread is started. */
 static int block_signals(void)
 {
@@ -289,10 +301,13 @@ int main(int argc, char **argv)
 		return 1;
 	sock = wait_for_client(o.socket, stop);
 	ret = sock;
-	if (sock >= 0)
+	if (sock >= 0) {
 		ret = vfio_serve(gpu, sock, stop);
-	else if (sock != -ECANCELED)
+		if (ret && ret != -ECANCELED)
+			fprintf(stderr, "gsvm-gpu: the client %s\n", describe(ret));
+	} else if (sock != -ECANCELED) {
 		fprintf(stderr, "gsvm-gpu: %s: %s\n", o.socket, strerror(-sock));
+	}
 	reset_wait(gpu);
 	if (o.stats)
 		print_stats(gpu);

@@ -500,13 +500,6 @@ static int vfio_loop(struct gpu *gpu)
 	/* Gone while we answered: gone all the same. */
 	if (!mid && (ret == -EPIPE || ret == -ECONNRESET))
 		ret = 0;
-	if (ret == -EPROTO) {
-		fprintf(stderr, "gsvm-gpu: the client went away inside a message\n");
-	} else if (ret == -EMSGSIZE) {
-		fprintf(stderr, "gsvm-gpu: the client sent a message of %u bytes\n",
-			v->msg.header.size);
-		ret = -EPROTO;
-	}
 	return ret;
 }
 
