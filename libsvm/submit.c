@@ -220,7 +220,7 @@ static int set_grid(struct gsvm_pkt_kernel *packet, const struct gsvm_grid *grid
 		    const struct gsvm_device_info *info)
 {
 	uint32_t items[3], group[3];
-	uint64_t product = 1;
+	uint64_t product = 1, all = 1;
 	unsigned int i, dims = 1;
 	bool choose = !grid->group[0] && !grid->group[1] && !grid->group[2];
 
@@ -231,6 +231,9 @@ static int set_grid(struct gsvm_pkt_kernel *packet, const struct gsvm_grid *grid
 		group[i] = grid->group[i] ? grid->group[i] : 1;
 		if (grid->items[i])
 			dims = i + 1;
+		/* Work-items have 64-bit numbers. */
+		if (__builtin_mul_overflow(all, (uint64_t)items[i], &all))
+			return -EINVAL;
 	}
 	if (choose)
 		group[0] = DEFAULT_GROUP < info->max_group ? DEFAULT_GROUP : info->max_group;
@@ -254,7 +257,10 @@ static int set_grid(struct gsvm_pkt_kernel *packet, const struct gsvm_grid *grid
 static int set_memory(struct gsvm_pkt_kernel *packet, const struct gsvm_kernel *kernel,
 		      const struct gsvm_grid *grid, const struct gsvm_device_info *info)
 {
-	uint64_t group = (uint64_t)kernel->group_size + grid->group_memory;
+	/* The dynamic part begins at a multiple of 16. */
+	uint64_t group = grid->group_memory ?
+			 (((uint64_t)kernel->group_size + 15) & ~15ull) + grid->group_memory :
+			 kernel->group_size;
 	uint64_t private = ((uint64_t)grid->private_memory + 15) & ~15ull;
 
 	if (group > info->group_memory || group > GSVM_GROUP_WINDOW)

@@ -130,7 +130,7 @@ static void test_dispatch_checks(struct bed *bed)
 	struct gsvm_grid g = good;
 	uint64_t word[2];
 
-	*k = kernel;
+	*k = kernel;	/* stays until the device has no packet that names it */
 #define DISPATCH(k, g, arg, flags) gsvm_queue_dispatch(bed->queue, k, g, arg, NULL, flags)
 	is(DISPATCH(NULL, &g, NULL, 0), -EINVAL, "no kernel");
 	is(DISPATCH(k, NULL, NULL, 0), -EINVAL, "no grid");
@@ -143,6 +143,8 @@ static void test_dispatch_checks(struct bed *bed)
 	is(DISPATCH(k, &g, NULL, 0), -EINVAL, "no work-items");
 	g = (struct gsvm_grid){ .items = { 8, 0, 8 } };
 	is(DISPATCH(k, &g, NULL, 0), -EINVAL, "a hole in the dimensions");
+	g = (struct gsvm_grid){ .items = { UINT32_MAX, UINT32_MAX, 2 } };
+	is(DISPATCH(k, &g, NULL, 0), -EINVAL, "more work-items than numbers");
 	g = (struct gsvm_grid){ .items = { 8 }, .group = { 4, 2 } };
 	is(DISPATCH(k, &g, NULL, 0), -EINVAL, "a group with more dimensions than the grid");
 	g = (struct gsvm_grid){ .items = { 8, 8 }, .group = { 16, 17 } };
@@ -155,6 +157,12 @@ static void test_dispatch_checks(struct bed *bed)
 	g = good;
 	g.group_memory = 65536 - 255;
 	is(DISPATCH(k, &g, NULL, 0), -ENOSPC, "too much group memory with the kernel's own");
+	k->group_size = 257;
+	g.group_memory = 65536 - 272 + 1;
+	is(DISPATCH(k, &g, NULL, 0), -ENOSPC, "too much with what alignment takes");
+	g.group_memory--;
+	is(DISPATCH(k, &g, NULL, 0), 0, "just enough");
+	*k = kernel;
 	g.group_memory = UINT32_MAX;
 	is(DISPATCH(k, &g, NULL, 0), -ENOSPC, "group memory that overflows");
 	k->private_size = 32768;
@@ -168,6 +176,7 @@ static void test_dispatch_checks(struct bed *bed)
 	is(DISPATCH(k, &good, (char *)word + 4, 0), -EINVAL, "arguments not aligned");
 	is(DISPATCH((void *)((char *)k + 8), &good, NULL, 0), -EINVAL, "kernel not aligned");
 #undef DISPATCH
+	gsvm_queue_finish(bed->queue, GSVM_WAIT_FOREVER);
 	free(k);
 }
 
@@ -297,7 +306,7 @@ int main(void)
 
 	test_options();
 	test_map_failure();
-	bed_make(&bed, 64);
+	bed_make(&bed, 1024);	/* large enough to come to no marker */
 	test_dispatch(&bed);
 	test_dispatch_checks(&bed);
 	test_copy_fill(&bed);

@@ -127,6 +127,47 @@ static void test_batch(void)
 	ok(bed_clear(&bed), "nothing left behind");
 }
 
+/* The producer knows by the read index alone that a slot is free again. */
+static void test_paced(void)
+{
+	struct bed bed;
+	uint64_t word = 0;
+	int i, failed = 0;
+
+	bed_make(&bed, 16);
+	for (i = 0; i < 200; i++) {
+		failed += gsvm_queue_fill(bed.queue, &word, (uint64_t)i, 8, NULL, 0) != 0;
+		while (__atomic_load_n(&bed.queue->shared->read_index, __ATOMIC_RELAXED) !=
+		       bed.queue->write)
+			sched_yield();
+	}
+	is(failed, 0, "paced: 200 packets");
+	is(fake_calls(bed.fake, DRM_IOCTL_GSVM_WAIT), 0, "paced: not a system call");
+	is(gsvm_queue_finish(bed.queue, GSVM_WAIT_FOREVER), 0, "finish");
+	ok(bed_clear(&bed), "nothing left behind, no rule broken");
+}
+
+/* What was rung is not rung again. */
+static void test_flush(void)
+{
+	struct bed bed;
+	uint64_t word = 0;
+
+	bed_make(&bed, 16);
+	fake_pause(bed.fake, true);
+	gsvm_queue_fill(bed.queue, &word, 1, 8, NULL, 0);
+	/* Until the GPU has seen it, and waits in its pause instead of looking again. */
+	while (!fake_doorbells(bed.fake, bed.id))
+		sched_yield();
+	*bed.queue->doorbell = 0;
+	is(gsvm_queue_flush(bed.queue), 0, "flush with nothing new");
+	is(*bed.queue->doorbell, 0, "does not ring");
+	*bed.queue->doorbell = 1;
+	fake_pause(bed.fake, false);
+	is(gsvm_queue_finish(bed.queue, GSVM_WAIT_FOREVER), 0, "finish");
+	ok(bed_clear(&bed), "nothing left behind");
+}
+
 struct producer {
 	struct bed *bed;
 	struct gsvm_signal *signal;
@@ -193,6 +234,8 @@ int main(void)
 	test_wrap(false);
 	test_wrap(true);
 	test_batch();
+	test_paced();
+	test_flush();
 	test_threads();
 	return tap_done();
 }
