@@ -155,6 +155,7 @@ static const struct {
 	{ "4 KiB leaf, bit 62", 0, 0, BIT(62), GSVM_FAULT_RESERVED },
 	{ "4 KiB leaf, bit 63", 0, 0, BIT(63), GSVM_FAULT_RESERVED },
 	{ "level 0 without LEAF", 0, L, 0, GSVM_FAULT_RESERVED },
+	{ "level 0, like a table", 0, L | R | A, 0, GSVM_FAULT_RESERVED },
 	{ "4 KiB leaf, W without R", 0, R, W, GSVM_FAULT_RESERVED },
 	{ "4 KiB leaf, W, X and AT without R", 0, R, W | X | AT, GSVM_FAULT_RESERVED },
 	{ "64 KiB leaf as it should be", 0, 0xf000, CONT | (VA & 0xf000), OK },
