@@ -43,7 +43,8 @@ static void test_texts(void)
 	e.code = GSVM_ERROR_PACKET;
 	text_is(&e, "malformed packet at 0x7f0000001000 by the packet processor, packet 3");
 	e.code = GSVM_ERROR_KERNEL;
-	text_is(&e, "malformed kernel descriptor at 0x7f0000001000 by the packet processor, packet 3");
+	text_is(&e, "malformed kernel descriptor at 0x7f0000001000 by the packet processor, "
+		"packet 3");
 	e.pc = 0x40;
 	e.address = 0xffff;
 	e.code = GSVM_ERROR_ILLEGAL;

@@ -85,7 +85,8 @@ static void build(struct elf *elf)
 
 	memset(elf, 0, sizeof(*elf));
 	*ehdr(elf) = (Elf64_Ehdr){
-		.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+		.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+			     EV_CURRENT },
 		.e_type = ET_DYN, .e_machine = 243, .e_version = 1, .e_flags = 4,
 		.e_phoff = PHDRS, .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 5,
 		.e_shoff = SHDRS, .e_shentsize = sizeof(Elf64_Shdr), .e_shnum = 3,
@@ -105,7 +106,8 @@ static void build(struct elf *elf)
 	*shdr(elf, 1) = (Elf64_Shdr){ .sh_type = SHT_SYMTAB, .sh_offset = SYMTAB, .sh_link = 2,
 				      .sh_size = 6 * sizeof(Elf64_Sym),
 				      .sh_entsize = sizeof(Elf64_Sym) };
-	*shdr(elf, 2) = (Elf64_Shdr){ .sh_type = SHT_STRTAB, .sh_offset = STRTAB, .sh_size = 0x100 };
+	*shdr(elf, 2) = (Elf64_Shdr){ .sh_type = SHT_STRTAB, .sh_offset = STRTAB,
+				      .sh_size = 0x100 };
 	add_symbol(elf, 1, "__gsvm_kernel_second", KERNEL + 64, 64, STT_OBJECT);
 	add_symbol(elf, 2, "__gsvm_kernel_first", KERNEL, 64, STT_OBJECT);
 	add_symbol(elf, 3, "function", TEXT + 16, 32, STT_FUNC);
@@ -216,16 +218,16 @@ static void test_good(void)
 }
 
 /* Each line breaks one thing. */
-static void test_bad(void)
+#define BAD(name, change) do {			\
+	build(&elf);				\
+	change;					\
+	is(load(&elf), -ENOEXEC, name);		\
+} while (0)
+
+static void test_bad_segments(void)
 {
-	struct gsvm_program *program = NULL;
 	struct elf elf;
 
-#define BAD(name, change) do {				\
-		build(&elf);				\
-		change;					\
-		is(load(&elf), -ENOEXEC, name);		\
-	} while (0)
 	BAD("magic", elf.b[1] = 'e');
 	BAD("32 bits", elf.b[EI_CLASS] = ELFCLASS32);
 	BAD("big-endian", elf.b[EI_DATA] = ELFDATA2MSB);
@@ -252,6 +254,13 @@ static void test_bad(void)
 					  rela(&elf, 0)->r_offset = TEXT + 0x208));
 	BAD("odd alignment", phdr(&elf, 1)->p_align = 0x3000);
 	BAD("huge alignment", phdr(&elf, 1)->p_align = 1ull << 40);
+}
+
+static void test_bad_contents(void)
+{
+	struct gsvm_program *program = NULL;
+	struct elf elf;
+
 	BAD("an interpreter", phdr(&elf, 4)->p_type = PT_INTERP);
 	BAD("thread-local data", phdr(&elf, 4)->p_type = PT_TLS);
 	BAD("dynamic section outside", phdr(&elf, 4)->p_offset = FILE_SIZE);
@@ -367,7 +376,8 @@ static void test_damage(void)
 			if (gsvm_program_kernel(program, name, &kernel) ||
 			    gsvm_kernel_query(kernel, &info))
 				other++;
-			else if (!gsvm_program_find(program, (uintptr_t)kernel + (uint64_t)kernel->entry,
+			else if (!gsvm_program_find(program,
+						    (uintptr_t)kernel + (uint64_t)kernel->entry,
 						    &name, &offset))
 				offset = strlen(name);
 		}
@@ -416,7 +426,8 @@ static void test_files(void)
 int main(void)
 {
 	test_good();
-	test_bad();
+	test_bad_segments();
+	test_bad_contents();
 	test_cut();
 	test_damage();
 	test_files();

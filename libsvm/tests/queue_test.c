@@ -115,12 +115,14 @@ static void test_dispatch(struct bed *bed)
 
 	/* What is left to the library. */
 	grid = (struct gsvm_grid){ .items = { 1000 } };
-	is(gsvm_queue_dispatch(bed->queue, &kernel, &grid, NULL, NULL, 0), 0, "dispatch by default");
+	is(gsvm_queue_dispatch(bed->queue, &kernel, &grid, NULL, NULL, 0), 0,
+	   "dispatch by default");
 	packet = packet_of(bed, 2);
 	memcpy(&got, &packet, sizeof(got));
 	ok(got.setup == 1 && got.group_x == 64 && got.group_y == 1 && got.group_z == 1 &&
-	   got.grid_x == 1000 && got.grid_y == 1 && got.grid_z == 1 && !got.signal && !got.kernarg &&
-	   got.header == (GSVM_PKT_KERNEL | SYSTEM_FENCES), "groups, dimensions and flags");
+	   got.grid_x == 1000 && got.grid_y == 1 && got.grid_z == 1 && !got.signal &&
+	   !got.kernarg && got.header == (GSVM_PKT_KERNEL | SYSTEM_FENCES),
+	   "groups, dimensions and flags");
 }
 
 static void test_dispatch_checks(struct bed *bed)

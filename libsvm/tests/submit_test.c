@@ -31,7 +31,8 @@ static void test_full(uint32_t packets)
 	bed_make(&bed, packets);
 	fake_pause(bed.fake, true);
 	n = fill_ring(&bed, &word);
-	ok(n >= packets - 5 && n <= packets - 3, "ring of %u: %u packets and the markers", packets, n);
+	ok(n >= packets - 5 && n <= packets - 3, "ring of %u: %u packets and the markers",
+	   packets, n);
 	is(gsvm_queue_fill(bed.queue, &word, 0, 8, NULL, GSVM_SUBMIT_NONBLOCK), -EAGAIN,
 	   "full: does not wait when told");
 	is(gsvm_queue_finish(bed.queue, 2000000), -ETIME, "full: no longer than told");
@@ -97,7 +98,8 @@ static void test_wrap(bool lag)
 					  i % 7 ? GSVM_SUBMIT_MORE : 0) != 0;
 	is(failed, 0, lag ? "5000 packets, late read index" : "5000 packets");
 	is(gsvm_queue_flush(bed.queue), 0, "flush");
-	is(gsvm_signal_wait(signal, bed.queue, GSVM_EQUAL, 0, GSVM_WAIT_FOREVER), 0, "all complete");
+	is(gsvm_signal_wait(signal, bed.queue, GSVM_EQUAL, 0, GSVM_WAIT_FOREVER), 0,
+	   "all complete");
 	is(word, 4999, "in order");
 	ok(bed_clear(&bed), "nothing left behind, no rule broken");
 	gsvm_signal_destroy(signal);

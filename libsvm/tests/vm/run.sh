@@ -30,7 +30,7 @@ for program in "$@"; do
 	if [ $status = 0 ] && [ "$plan" = "$count" ]; then
 		echo "ok $total - $name: complete"
 	else
-		echo "not ok $total - $name: complete (exit status $status, $count of ${plan:-?} tests)"
+		echo "not ok $total - $name: complete (status $status, $count of ${plan:-?} tests)"
 		failed=1
 	fi
 	rm -f "$log"

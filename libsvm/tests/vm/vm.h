@@ -58,8 +58,8 @@ static void gpu_close(struct gpu *gpu)
 }
 
 __attribute__((unused))
-static int dispatch(struct gpu *gpu, const char *name, const struct gsvm_grid *grid, const void *arg,
-		    struct gsvm_signal *signal)
+static int dispatch(struct gpu *gpu, const char *name, const struct gsvm_grid *grid,
+		    const void *arg, struct gsvm_signal *signal)
 {
 	const struct gsvm_kernel *kernel;
 	int ret = gsvm_program_kernel(gpu->program, name, &kernel);

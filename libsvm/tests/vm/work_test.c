@@ -39,7 +39,8 @@ static void test_arguments(struct gpu *gpu)
 	struct gsvm_args args = { 0 };
 	void *address = NULL;
 
-	is(gsvm_program_symbol(gpu->program, "shared_counter", &address, NULL), 0, "find a variable");
+	is(gsvm_program_symbol(gpu->program, "shared_counter", &address, NULL), 0,
+	   "find a variable");
 	counter = address;
 	before = counter ? *counter : 0;
 	is(before, 5, "its initial value");
@@ -50,7 +51,8 @@ static void test_arguments(struct gpu *gpu)
 	gsvm_args_pointer(&args, on_heap);
 	gsvm_args_int(&args, -3);
 	gsvm_args_long(&args, 1ll << 33);
-	is(dispatch(gpu, "add3", &grid, args.word, NULL), 0, "dispatch with arguments in registers");
+	is(dispatch(gpu, "add3", &grid, args.word, NULL), 0,
+	   "dispatch with arguments in registers");
 	is(gsvm_queue_finish(gpu->queue, LONG), 0, "finish");
 	is((int64_t)*on_heap, -3000 * (1ll << 33), "the GPU wrote to the heap");
 	free(on_heap);
@@ -68,7 +70,8 @@ static void test_grid(struct gpu *gpu, struct gsvm_grid grid)
 	is(gsvm_queue_finish(gpu->queue, LONG), 0, "finish");
 	for (i = 0; i < n; i++)
 		wrong += place.visits[i] != 1;
-	ok(!wrong && !place.wrong, "%llu work-items, each once, at its place", (unsigned long long)n);
+	ok(!wrong && !place.wrong, "%llu work-items, each once, at its place",
+	   (unsigned long long)n);
 	free(place.visits);
 }
 
@@ -125,8 +128,8 @@ static void test_copy_fill(struct gpu *gpu)
 	for (i = 0; i < size; i++)
 		source[i] = (unsigned char)(i * 7 + (i >> 12));
 	gsvm_signal_create(2, &signal);
-	is(gsvm_queue_fill(gpu->queue, target, 0x1122334455667788, size, signal, GSVM_SUBMIT_MORE), 0,
-	   "fill");
+	is(gsvm_queue_fill(gpu->queue, target, 0x1122334455667788, size, signal,
+			   GSVM_SUBMIT_MORE), 0, "fill");
 	is(gsvm_queue_copy(gpu->queue, target + 13, source + 5, size - 100, signal,
 			   GSVM_SUBMIT_BARRIER), 0, "copy");
 	is(gsvm_signal_wait(signal, gpu->queue, GSVM_EQUAL, 0, LONG), 0, "wait for both");
@@ -150,8 +153,8 @@ static void test_wrap(struct gpu *gpu)
 
 	is(gsvm_queue_create(gpu->vm, &options, &queue), 0, "a small ring");
 	for (i = 0; i < 3000; i++)
-		failed += gsvm_queue_fill(queue, &word, i, 8, NULL,
-					  GSVM_SUBMIT_BARRIER | (i % 5 ? GSVM_SUBMIT_MORE : 0)) != 0;
+		failed += gsvm_queue_fill(queue, &word, i, 8, NULL, GSVM_SUBMIT_BARRIER |
+					  (i % 5 ? GSVM_SUBMIT_MORE : 0)) != 0;
 	is(failed, 0, "3000 packets");
 	is(gsvm_queue_finish(queue, LONG), 0, "finish");
 	is(word, 2999, "in order");
