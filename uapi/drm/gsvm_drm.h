@@ -283,9 +283,11 @@ struct drm_gsvm_queue_query {
  * sets the signal's interrupt request, so nothing has to be prepared. Changes
  * that the CPU makes do not wake a sleeper; only the device's do.
  *
- * Errors: -ETIME when the time is over, -EIO when @queue_id is dead and the
- * condition is not met, -ENODEV when the device goes, -EFAULT for an address
- * that cannot be read and written, -EINVAL, -EINTR.
+ * Errors: -ETIME when the time is over; -EIO when @queue_id is dead and the
+ * condition is not met; -ENODEV when the device goes; -ENOENT when the VM is
+ * destroyed meanwhile; -EFAULT for an address that cannot be read and written;
+ * -EINVAL for a bad flag, operation or alignment, or a queue of another VM;
+ * -EINTR.
  */
 struct drm_gsvm_wait {
 	/** @vm_id: in, the VM whose queues change the signal */
