@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -108,8 +109,13 @@ static void test_vm(void)
 	ok(fake_destroy(fake), "nothing left behind");
 }
 
+static bool is_mapped(void *page)
+{
+	return !msync(page, GSVM_PAGE, MS_ASYNC);
+}
+
 /* In the child: every call is refused, and destroying leaves the parent alone. */
-static int child(struct gsvm_device *device, struct gsvm_vm *vm, struct gsvm_queue *queue,
+static int child(struct fake *fake, struct gsvm_device *device, struct gsvm_vm *vm, struct gsvm_queue *queue,
 		 struct gsvm_signal *signal)
 {
 	struct gsvm_vm_stats stats = { .size = sizeof(stats) };
@@ -125,9 +131,16 @@ static int child(struct gsvm_device *device, struct gsvm_vm *vm, struct gsvm_que
 	failed |= (gsvm_queue_error(queue, &error) != -EPERM) << 4;
 	failed |= (gsvm_signal_wait(signal, queue, GSVM_EQUAL, 0, 0) != -EPERM ||
 		   gsvm_queue_finish(queue, 0) != -EPERM) << 5;
+	/* Neither does it reach the parent's ring, nor unmap what lies there now. */
+	failed |= is_mapped(queue->shared) << 8;
 	failed |= (gsvm_queue_destroy(queue) || gsvm_vm_destroy(vm)) << 6;
+	failed |= (fake_calls(fake, DRM_IOCTL_GSVM_QUEUE_DESTROY) ||
+		   fake_calls(fake, DRM_IOCTL_GSVM_VM_DESTROY)) << 9;
 	failed |= (gsvm_device_close(device) != 0) << 7;
-	return failed;
+	if (failed)
+		printf("# failed in the child: 0x%x\n", failed);
+	fflush(stdout);
+	return failed != 0;
 }
 
 static void test_fork(void)
@@ -139,6 +152,7 @@ static void test_fork(void)
 	struct gsvm_vm *vm = NULL;
 	uint64_t word = 1;
 	int status = -1;
+	void *ring;
 	pid_t pid;
 
 	gsvm_vm_create(device, &vm);
@@ -147,16 +161,18 @@ static void test_fork(void)
 	fflush(stdout);
 	pid = fork();
 	if (!pid)
-		_exit(child(device, vm, queue, signal));
+		_exit(child(fake, device, vm, queue, signal));
 	waitpid(pid, &status, 0);
 	ok(WIFEXITED(status), "fork: the child ended by itself");
 	is(WEXITSTATUS(status), 0, "fork: -EPERM for all calls of the child");
-	is(fake_calls(fake, DRM_IOCTL_GSVM_QUEUE_DESTROY), 0, "fork: no ioctl from the child");
 	is(gsvm_queue_fill(queue, &word, 7, 8, NULL, 0), 0, "fork: the parent goes on");
 	is(gsvm_queue_finish(queue, GSVM_WAIT_FOREVER), 0, "fork: its work is done");
 	is(word, 7, "fork: rightly");
 	gsvm_signal_destroy(signal);
+	ring = queue->shared;
+	ok(is_mapped(ring), "the ring is mapped");
 	gsvm_queue_destroy(queue);
+	ok(!is_mapped(ring), "and unmapped with the queue");
 	gsvm_vm_destroy(vm);
 	gsvm_device_close(device);
 	ok(fake_destroy(fake), "nothing left behind");

@@ -124,6 +124,17 @@ static void build(struct elf *elf)
 	elf->b[DATA] = 42;
 }
 
+/* The second kernel, good as it is, to another place. */
+static void move_kernel(struct elf *elf, uint64_t where)
+{
+	struct gsvm_kernel *kernel = (void *)(elf->b + where);
+
+	*kernel = *descriptor(elf, 1);
+	kernel->entry = (int64_t)(TEXT + 16 - where);
+	kernel->group_base = (int64_t)(GROUP - where);
+	sym(elf, 1)->st_value = where;
+}
+
 static int load(const struct elf *elf)
 {
 	struct gsvm_program *program = NULL;
@@ -215,6 +226,9 @@ static void test_good(void)
 	is(load(&elf), 0, "a program that is linked at a fixed address");
 	shdr(&elf, 1)->sh_type = SHT_DYNSYM;
 	is(load(&elf), 0, "a program with dynamic symbols only");
+	build(&elf);
+	move_kernel(&elf, TEXT + 0x80);
+	is(load(&elf), 0, "a kernel descriptor in the text");
 }
 
 /* Each line breaks one thing. */
@@ -287,7 +301,7 @@ static void test_bad_contents(void)
 	BAD("no kernel", (sym(&elf, 1)->st_name = 0, sym(&elf, 2)->st_name = 0));
 	BAD("kernels not defined", (sym(&elf, 1)->st_shndx = 0, sym(&elf, 2)->st_shndx = 0));
 	BAD("kernel not aligned", sym(&elf, 2)->st_value += 8);
-	BAD("kernel in writable data", sym(&elf, 1)->st_value = DATA + 0x40);
+	BAD("kernel in writable data", move_kernel(&elf, DATA + 0x40));
 	BAD("kernel over the end", (sym(&elf, 1)->st_value = KERNEL + 128,
 				    sym(&elf, 1)->st_size = 0));
 	BAD("kernel: magic", descriptor(&elf, 0)->magic++);
