@@ -72,8 +72,7 @@ missing_examples  = $(or $(missing_libsvm),$(missing_gpucc),$(missing_clang))
 missing_bench     = $(or $(missing_libsvm),$(missing_gpucc))
 
 # sub DIRECTORY, TARGET: do it there, or say why not.
-sub = $(Q)$(if $(wildcard $(top)/$(1)/Makefile),$(call sub_make,$(1),$(2)),echo "skip $(1): it is not there yet")
-sub_make = $(if $(if $(in_root),,$(missing_$(1))),echo "skip $(1): install $(missing_$(1)) first",$\
+sub = $(Q)$(if $(if $(in_root),,$(missing_$(1))),echo "skip $(1): install $(missing_$(1)) first",$\
 	$(MAKE) -C $(top)/$(1) O=$(OUT)/$(1) LIBSVM_O=$(OUT)/libsvm $(2))
 
 $(dirs:%=all-%): all-%:
