@@ -7,9 +7,10 @@
  * and gives them back when the last has ended; a parked hart cannot be taken
  * away from its queue. What keeps one queue from holding everything:
  *
- * - A quarter of the pool is only for queues that hold nothing ("first"
- *   groups). They are served in the order they came, and while one waits,
- *   nobody gets more.
+ * - A reserve, a quarter of the pool and one largest group (but not more than
+ *   half of the pool), is only for queues that hold nothing ("first" groups).
+ *   They are served in the order they came, and while one waits, nobody gets
+ *   more.
  * - A queue that holds harts gets more only up to SHARE times what would still
  *   be free, so the more greedy queues there are, the less each one holds, and
  *   the first one never takes all.
@@ -17,22 +18,25 @@
  * Guarantee: a queue without harts gets a group as soon as the groups in
  * flight leave room for it, and groups leave room when harts end: by their
  * program, by a resumed or cancelled fault, by hart_limit, or by a stop of
- * their queue. Only first groups can stand in its way for good; it takes a
- * quarter of the pool in first groups that never end to do that. Packets that
- * need no harts (barriers, copies, fills) are never held up here.
+ * their queue. What queues took beyond their first group leaves the reserve
+ * free, so only first groups that never end can stand in its way for good, and
+ * they must then fill the reserve up to where its own group does not fit.
+ * Packets that need no harts (barriers, copies, fills) are never held up here.
  *
  * All under queue_unit.lock.
  */
 #include "queue_sched.h"
 
-#define SHARE	4	/* times the free part of the pool */
+#define SHARE	2	/* times the free part of the pool */
 #define TRIES	8	/* waiters looked at per release: bounded time under the lock */
 
 void pool_init(struct pool *p, unsigned int harts)
 {
 	p->size = harts;
 	p->used = 0;
-	p->reserve = harts / 4;
+	p->reserve = harts / 4 + QUEUE_MAX_GROUP;
+	if (p->reserve > harts / 2)
+		p->reserve = harts / 2;
 	list_init(&p->first);
 	list_init(&p->more);
 }

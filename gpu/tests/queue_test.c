@@ -479,29 +479,96 @@ static unsigned int held(const struct user_queue *u)
 	return n;
 }
 
+static bool saturated(const struct user_queue *u)
+{
+	struct queue_unit *unit = fake.gpu.queue;
+	bool waits;
+
+	pthread_mutex_lock(&unit->lock);
+	waits = unit->queue[u->id].pool == POOL_MORE;
+	pthread_mutex_unlock(&unit->lock);
+	return waits;
+}
+
 static void test_fair(void)
 {
-	struct user_queue greedy[4], u;
+	struct user_queue greedy[3], u;
 	uint64_t spin = fake_alloc(4, 4096), arg = fake_alloc(4, 4096), s = user_signal(200);
 	unsigned int i;
 
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 3; i++) {
 		greedy[i] = started(20 + i, 3);
 		push_kernel(&greedy[i], ENDLESS, 64, 1 << 20, spin, 0);
+		/* It takes all that it can get before the next one comes. */
+		tap_need(wait_until(saturated(&greedy[i])), "greedy queue %u", i);
 	}
-	tap_ok(wait_until(word(spin) > 1000), "four queues with a million endless harts each");
-	for (i = 0; i < 4; i++)
+	tap_ok(wait_until(word(spin) > 1000), "three queues with a million endless harts each");
+	for (i = 0; i < 3; i++)
 		if (!wait_until(held(&greedy[i]) > 64))
 			break;
-	tap_eq(i, 4, "each has more than one group");
+	tap_eq(i, 3, "each has more than one group");
 	u = started(24, 3);
 	for (i = 0; i < 200; i++)
 		push_kernel(&u, MARK, 1024, 1024, arg, s);
 	tap_ok(idle_signal(s) && word(arg) == 200 * 1024, "the largest groups of another finish");
 	/* Quantum by quantum: a mix of both, not the others' end. */
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 3; i++)
 		user_stop(&greedy[i]);
 	user_stop(&u);
+}
+
+/* One process with many queues has no more of the cores than one with one. */
+static void test_fair_spaces(void)
+{
+	struct user_queue many[4], u = started(60, 3);
+	uint64_t spin = fake_alloc(4, 4096), arg = fake_alloc(4, 4096), s = user_signal(20);
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		many[i] = user_queue(61 + i, 600, i, 3);
+		user_start(&many[i]);
+		push_kernel(&many[i], ENDLESS, 64, 256, spin, 0);
+	}
+	tap_ok(wait_until(word(spin) > 1000), "four endless queues in one address space");
+	for (i = 0; i < 20; i++)
+		push_kernel(&u, MARK, 64, 64, arg, s);
+	tap_ok(idle_signal(s), "leave room for another one");
+	for (i = 0; i < 4; i++)
+		user_stop(&many[i]);
+	user_stop(&u);
+}
+
+static bool heap_good(const struct queue_unit *unit)
+{
+	unsigned int i;
+
+	for (i = 0; i < unit->heap_len; i++)
+		if (unit->heap[i]->heap_at != i + 1 ||
+		    unit->heap[i]->deadline < unit->heap[i ? (i - 1) / 2 : 0]->deadline)
+			return false;
+	return true;
+}
+
+/* Far in the future, so that no core looks at them. */
+static void test_timers(void)
+{
+	struct queue_unit *unit = fake.gpu.queue;
+	uint64_t seed = 1, r, base = now_ns() + 3600000000000ull;
+	unsigned int i, good = 0;
+
+	pthread_mutex_lock(&unit->lock);
+	for (i = 0; i < 5000; i++) {
+		r = tap_random(&seed);
+		if (r >> 63)
+			sched_timer_set(&unit->queue[r % 300], base + (r >> 20) % 1000);
+		else
+			sched_timer_clear(&unit->queue[r % 300]);
+		good += heap_good(unit);
+	}
+	for (i = 0; i < 300; i++)
+		sched_timer_clear(&unit->queue[i]);
+	tap_ok(good == 5000 && !unit->heap_len, "timers stay in order");
+	pthread_mutex_unlock(&unit->lock);
 }
 
 /* The largest group there can be, in the smallest pool. */
@@ -819,6 +886,8 @@ int main(void)
 	test_cores();
 	test_agents();
 	test_fair();
+	test_fair_spaces();
+	test_timers();
 	test_many_queues();
 	test_storm();
 	test_trace();
