@@ -18,9 +18,9 @@
 #include "shared.h"
 
 #define ITEMS		8
-#define PAGES		32
+#define PAGES		16
 #define SIZE		(PAGES * PAGE)
-#define GENERATIONS	40
+#define GENERATIONS	24
 
 /**
  * struct watcher - a job that reads generations
