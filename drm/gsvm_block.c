@@ -325,19 +325,24 @@ int gsvm_block_map(struct gsvm_block *block, const struct gsvm_block_pages *page
 }
 
 /**
- * gsvm_block_page_mapped() - can the device reach a page
+ * gsvm_block_mapped() - which pages can the device reach
  * @block: locked, not torn down
- * @i: page, 0..511
- *
- * Return: whether the page is mapped, with whatever rights.
+ * @mapped: out, GSVM_BLOCK_PAGES bits: pages that are mapped, with whatever rights
  */
-bool gsvm_block_page_mapped(struct gsvm_block *block, unsigned int i)
+void gsvm_block_mapped(struct gsvm_block *block, unsigned long *mapped)
 {
+	unsigned int i;
+
 	lockdep_assert_held(&block->lock);
 
+	bitmap_zero(mapped, GSVM_BLOCK_PAGES);
+	if (block->state == GSVM_BLOCK_HUGE)
+		bitmap_fill(mapped, GSVM_BLOCK_PAGES);
 	if (block->state != GSVM_BLOCK_PAGES_MAPPED)
-		return block->state == GSVM_BLOCK_HUGE;
-	return gsvm_pte_valid(gsvm_pte_read(&block->table->pt.entry[i]));
+		return;
+	for (i = 0; i < GSVM_BLOCK_PAGES; i++)
+		if (gsvm_pte_valid(gsvm_pte_read(&block->table->pt.entry[i])))
+			__set_bit(i, mapped);
 }
 
 static unsigned int gsvm_block_zap_huge(struct gsvm_block *block, bool zombie)

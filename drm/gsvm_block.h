@@ -90,7 +90,7 @@ int gsvm_block_map(struct gsvm_block *block, const struct gsvm_block_pages *page
 unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsigned int last);
 unsigned int gsvm_block_write_protect(struct gsvm_block *block, unsigned int first,
 				      unsigned int last);
-bool gsvm_block_page_mapped(struct gsvm_block *block, unsigned int i);
+void gsvm_block_mapped(struct gsvm_block *block, unsigned long *mapped);
 void gsvm_block_bury(struct gsvm_block *block);
 
 #endif

@@ -13,12 +13,12 @@
  *    one look at the process, one change of the page table, however many
  *    records it answers. Two slices for one block may meet; the second one
  *    finds the pages mapped.
- * 4. *Answer* with a resume of the block's whole range. A fault that cannot be
- *    served ends its queue first, so that its harts are not there any more to
- *    be resumed.
+ * 4. *Answer*: resume what is parked on pages of the block that are mapped
+ *    now, whether they were asked for or came along. A fault that cannot be
+ *    served ends its queue.
  *
  * A record can be stale when it is served: the resume for another record of
- * the block has let its access go on, it has completed, and the process has
+ * the page has let its access go on, it has completed, and the process has
  * unmapped the page since. The verdict "nothing is mapped there" is true then,
  * and does not concern the access. Therefore a cancellation names the record,
  * and the device carries it out only if that very access is still parked: if
@@ -66,6 +66,9 @@
 /* Records per batch, and batches that exist even when memory does not. */
 #define GSVM_FAULT_BATCH	128
 #define GSVM_FAULT_RESERVE	4
+
+/* Resume commands per service. */
+#define GSVM_FAULT_RESUMES	16
 
 static unsigned int gsvm_fault_ring_log2 = 12;
 module_param_named(fault_ring_log2, gsvm_fault_ring_log2, uint, 0444);
@@ -167,21 +170,6 @@ static void gsvm_fault_fail_all(struct gsvm_fault_slice *slice, u32 reason)
 		gsvm_queue_cancel(slice->vm, &slice->batch->rec[slice->first + i], reason);
 }
 
-static void gsvm_fault_resume(struct gsvm_fault_slice *slice)
-{
-	u64 start = round_down(slice->batch->rec[slice->first].addr, GSVM_BLOCK_SIZE);
-	struct gsvm_cmd cmd = {
-		.op = GSVM_CMD_RESUME,
-		.id = slice->vm->asid,
-		.start = start,
-		.end = start + GSVM_BLOCK_SIZE,
-	};
-
-	/* Addresses the command cannot name were never served. */
-	if (cmd.end <= 1ull << GSVM_VA_BITS)
-		gsvm_cmd_submit(slice->vm->gdev, &cmd, 1);
-}
-
 static unsigned int gsvm_fault_page(const struct gsvm_fault *rec)
 {
 	return (rec->addr >> PAGE_SHIFT) & (GSVM_BLOCK_PAGES - 1);
@@ -243,6 +231,49 @@ static void gsvm_fault_answer(struct gsvm_fault_slice *slice, const struct gsvm_
 	}
 }
 
+/*
+ * Let go on what can: accesses to pages that are mapped now. Whoever is parked
+ * elsewhere in the block has a record of his own, and would only fault again.
+ */
+static void gsvm_fault_resume(struct gsvm_fault_slice *slice, const struct gsvm_request *req)
+{
+	u64 start = round_down(slice->batch->rec[slice->first].addr, GSVM_BLOCK_SIZE);
+	struct gsvm_cmd cmd[GSVM_FAULT_RESUMES] = {};
+	unsigned int first, end, n = 0;
+
+	for_each_set_bitrange(first, end, req->mapped, GSVM_BLOCK_PAGES) {
+		/* Too many pieces: the last one takes in the gaps, too. */
+		if (n == GSVM_FAULT_RESUMES) {
+			cmd[n - 1].end = start + ((u64)end << PAGE_SHIFT);
+			continue;
+		}
+		cmd[n].op = GSVM_CMD_RESUME;
+		cmd[n].id = slice->vm->asid;
+		cmd[n].start = start + ((u64)first << PAGE_SHIFT);
+		cmd[n].end = start + ((u64)end << PAGE_SHIFT);
+		n++;
+	}
+	if (n)
+		gsvm_cmd_submit(slice->vm->gdev, cmd, n);
+}
+
+/* Could not be served now and may be next time: the device tries again. */
+static void gsvm_fault_replay(struct gsvm_fault_slice *slice)
+{
+	const struct gsvm_fault *first = &slice->batch->rec[slice->first];
+	const struct gsvm_fault *last = first + slice->nr - 1;
+	struct gsvm_cmd cmd = {
+		.op = GSVM_CMD_RESUME,
+		.id = slice->vm->asid,
+		.start = round_down(first->addr, PAGE_SIZE),
+		.end = round_down(last->addr, PAGE_SIZE) + PAGE_SIZE,
+	};
+
+	/* Addresses the command cannot name cannot be served at all. */
+	if (last->addr < 1ull << GSVM_VA_BITS)
+		gsvm_cmd_submit(slice->vm->gdev, &cmd, 1);
+}
+
 static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
 {
 	struct gsvm_request *req;
@@ -263,8 +294,10 @@ static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
 		goto out;
 	}
 	ret = gsvm_populate(slice->vm, block, req);
-	if (!ret)
+	if (!ret) {
 		gsvm_fault_answer(slice, req);
+		gsvm_fault_resume(slice, req);
+	}
 	gsvm_block_release_if_empty(block);
 	gsvm_block_put(block);
 out:
@@ -290,8 +323,8 @@ static void gsvm_fault_serve(struct work_struct *work)
 	} else {
 		gsvm_fault_fail_all(slice, DRM_GSVM_REASON_GONE);
 	}
-	/* After an error, too: then the device tries again. */
-	gsvm_fault_resume(slice);
+	if (ret)
+		gsvm_fault_replay(slice);
 
 	trace_gsvm_fault_end(vm->gdev, vm->asid, rec->addr, slice->nr, ret);
 	atomic64_add(ktime_get_ns() - start, &vm->stats.fault_ns);

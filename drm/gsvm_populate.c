@@ -265,8 +265,9 @@ static void gsvm_populate_verify(struct gsvm_populate *p)
 {
 	unsigned int i;
 
+	gsvm_block_mapped(p->block, p->req->mapped);
 	for_each_set_bit(i, p->need, GSVM_BLOCK_PAGES)
-		if (!gsvm_block_page_mapped(p->block, i))
+		if (!test_bit(i, p->req->mapped))
 			gsvm_page_give_up(p, i, DRM_GSVM_REASON_UNSUPPORTED);
 }
 
