@@ -182,6 +182,8 @@ static void ksm(void)
 
 	gsvm_require(write_text("/sys/kernel/mm/ksm/run", "1"), "the kernel has no KSM\n");
 	write_text("/sys/kernel/mm/ksm/sleep_millisecs", "0");
+	/* Pages that did not merge at once are looked at again all the same. */
+	write_text("/sys/kernel/mm/ksm/smart_scan", "0");
 	write_text("/sys/kernel/mm/ksm/pages_to_scan", "5000");
 	q = queue_open();
 	for (i = 0; i < (int)(PAGES * PAGE / 8); i++)
@@ -196,7 +198,13 @@ static void ksm(void)
 				 page_pfn(a + i * PAGE) == page_pfn(b + i * PAGE);
 		usleep(1000);
 	} while (!merged && gsvm_deadline(0) < end);
-	gsvm_assert(merged, "page %d was not merged in 30 s\n", i);
+	gsvm_assert(merged,
+		    "page %d was not merged in 30 s: pagemap %#llx and %#llx, %ld scans, %ld pages shared, %ld volatile\n",
+		    i - 1, (unsigned long long)pagemap(a + (i - 1) * PAGE),
+		    (unsigned long long)pagemap(b + (i - 1) * PAGE),
+		    read_number("/sys/kernel/mm/ksm/full_scans"),
+		    read_number("/sys/kernel/mm/ksm/pages_shared"),
+		    read_number("/sys/kernel/mm/ksm/pages_volatile"));
 	/* Reads keep it merged, a write takes its own page apart. */
 	gpu_check(q, a, PAGE, PAGES, 77, 1);
 	gpu_check(q, b, PAGE, PAGES, 77, 1);
