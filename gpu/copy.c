@@ -223,7 +223,7 @@ static bool publish(struct engine *e, uint32_t done)
 	return true;
 }
 
-/* The descriptor at @index; false when the ring or status page is gone. */
+/* The descriptor at @index; false when the engine cannot go on before a reset. */
 static bool one(struct engine *e, uint32_t index)
 {
 	uint64_t base = e->gpu->reg.copy_base[e->id], addr;
@@ -240,7 +240,8 @@ static bool one(struct engine *e, uint32_t index)
 	memcpy(&c, from, sizeof(c));
 	trace(e->gpu, "copy", TRACE_NONE, TRACE_NONE, (uint64_t)e->id << 32 | index, c.len);
 	good = carry_out(e, &c);
-	if (e->stop)
+	/* Memory taken away by a stop of the device is nobody's error. */
+	if (e->stop || (!good && !atomic_load(&e->gpu->enabled)))
 		return false;
 	if (!good) {
 		e->errors++;

@@ -389,7 +389,21 @@ static void test_reset(void)
 	       "and starts again at 0");
 	tap_eq(status->copy[0].errors, 0, "without errors");
 
+	/* The device is being stopped: memory is out of reach in the midst. */
 	n = errors;
+	agent_stop(agents[0]);
+	c = (struct gsvm_copy){ .op = GSVM_COPY_FILL, .len = 8, .dst = HOLE };
+	write_desc(0, &c);
+	copy_doorbell(&gpu, 0, tail[0]);
+	gpu.enabled = false;
+	agent_continue(agents[0]);
+	copy_reset(&gpu);
+	tap_eq(errors, n, "what a stop makes fail is no error");
+	gpu.enabled = true;
+	memset(status, 0, sizeof(*status));
+	memset(tail, 0, sizeof(tail));
+	tap_ok(both(0, GSVM_COPY_FILL | GSVM_COPY_DST_VRAM, 5, 4096, 4096), "and ends with it");
+
 	blocked = true;
 	memset(&c, 0, sizeof(c));
 	c.op = GSVM_COPY_FILL;
@@ -423,6 +437,7 @@ static void setup(void)
 	memcpy(model_bus, bus, BUS_SIZE);
 	memcpy(model_vram, gpu.vram, VRAM_SIZE);
 	status = (void *)(bus + STATUS);
+	gpu.enabled = true;
 	gpu.cfg.vram_size = VRAM_SIZE;
 	gpu.cfg.num_copy = ENGINES;
 	gpu.reg.status_base = STATUS;

@@ -462,6 +462,7 @@ static uint64_t user_consumed(const struct user_queue *u)
 	return atomic_load((_Atomic uint64_t *)host(u->read_index));
 }
 
+__attribute__((unused))
 static uint32_t user_state(const struct user_queue *u)
 {
 	return atomic_load_explicit((_Atomic uint32_t *)&fake.desc[u->id].state,
@@ -505,6 +506,7 @@ static int64_t signal_value(uint64_t va)
 }
 
 /* A kernel descriptor for script @n. */
+__attribute__((unused))
 static uint64_t user_kernel(unsigned int n)
 {
 	uint64_t va = fake_alloc(sizeof(struct gsvm_kernel), 4096);
