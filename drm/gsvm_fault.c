@@ -13,6 +13,9 @@
  *    one look at the process, one change of the page table, however many
  *    records it answers. Two slices for one block may meet; the second one
  *    finds the pages mapped.
+ *    A page that has to be waited for (I/O, userfaultfd) is put aside and gets
+ *    a slice and a worker of its own, on a workqueue for those who wait, so that
+ *    it delays nobody else.
  * 4. *Answer*: resume what is parked on pages of the block that are mapped
  *    now, whether they were asked for or came along. A fault that cannot be
  *    served ends its queue.
@@ -64,7 +67,7 @@
 #include "gsvm_vm.h"
 
 /* Records per batch, and batches that exist even when memory does not. */
-#define GSVM_FAULT_BATCH	128
+#define GSVM_FAULT_BATCH	64
 #define GSVM_FAULT_RESERVE	4
 
 /* Resume commands per service. */
@@ -97,6 +100,7 @@ struct gsvm_fault_unit {
  * @vm: address space, with a reference
  * @first: first record
  * @nr: records
+ * @patient: all are for one page that was put aside before
  */
 struct gsvm_fault_slice {
 	struct work_struct work;
@@ -104,6 +108,7 @@ struct gsvm_fault_slice {
 	struct gsvm_vm *vm;
 	unsigned int first;
 	unsigned int nr;
+	bool patient;
 };
 
 /**
@@ -111,13 +116,15 @@ struct gsvm_fault_slice {
  * @ref: one per slice, one for the drain
  * @gdev: device
  * @rec: the records, sorted
- * @slice: slices of them
+ * @nr_slices: slices in use
+ * @slice: at most one per record, and one more when its page is put aside
  */
 struct gsvm_fault_batch {
 	struct kref ref;
 	struct gsvm_device *gdev;
 	struct gsvm_fault rec[GSVM_FAULT_BATCH];
-	struct gsvm_fault_slice slice[GSVM_FAULT_BATCH];
+	atomic_t nr_slices;
+	struct gsvm_fault_slice slice[2 * GSVM_FAULT_BATCH];
 };
 
 static void gsvm_fault_batch_release(struct kref *ref)
@@ -257,6 +264,42 @@ static void gsvm_fault_resume(struct gsvm_fault_slice *slice, const struct gsvm_
 		gsvm_cmd_submit(slice->vm->gdev, cmd, n);
 }
 
+static void gsvm_fault_serve(struct work_struct *work);
+
+/* Start a slice of @vm, whose reference it takes over. */
+static void gsvm_fault_start(struct gsvm_fault_batch *batch, struct gsvm_vm *vm,
+			     unsigned int first, unsigned int nr, bool patient)
+{
+	struct gsvm_fault_slice *slice = &batch->slice[atomic_inc_return(&batch->nr_slices) - 1];
+
+	slice->batch = batch;
+	slice->vm = vm;
+	slice->first = first;
+	slice->nr = nr;
+	slice->patient = patient;
+	INIT_WORK(&slice->work, gsvm_fault_serve);
+	kref_get(&batch->ref);
+	queue_work(patient ? gsvm_patient_wq : gsvm_wq, &slice->work);
+}
+
+/* A slice of its own for each page that has to be waited for. */
+static void gsvm_fault_put_aside(struct gsvm_fault_slice *slice, const struct gsvm_request *req)
+{
+	const struct gsvm_fault *rec = &slice->batch->rec[slice->first];
+	unsigned int first, end;
+
+	for (first = 0; first < slice->nr; first = end) {
+		unsigned int page = gsvm_fault_page(&rec[first]);
+
+		for (end = first + 1; end < slice->nr; end++)
+			if (gsvm_fault_page(&rec[end]) != page)
+				break;
+		if (test_bit(page, req->later))
+			gsvm_fault_start(slice->batch, gsvm_vm_get(slice->vm),
+					 slice->first + first, end - first, true);
+	}
+}
+
 /* Could not be served now and may be next time: the device tries again. */
 static void gsvm_fault_replay(struct gsvm_fault_slice *slice)
 {
@@ -283,6 +326,7 @@ static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
 	req = kzalloc_obj(*req);
 	if (!req)
 		return -EAGAIN;
+	req->patient = slice->patient;
 	if (!gsvm_fault_request(slice, req)) {
 		gsvm_fault_answer(slice, req);
 		ret = 0;
@@ -297,6 +341,7 @@ static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
 	if (!ret) {
 		gsvm_fault_answer(slice, req);
 		gsvm_fault_resume(slice, req);
+		gsvm_fault_put_aside(slice, req);
 	}
 	gsvm_block_release_if_empty(block);
 	gsvm_block_put(block);
@@ -334,28 +379,21 @@ static void gsvm_fault_serve(struct work_struct *work)
 
 static void gsvm_fault_dispatch(struct gsvm_fault_batch *batch, unsigned int n)
 {
-	unsigned int first, end, slices = 0;
+	unsigned int first, end;
 
 	sort(batch->rec, n, sizeof(batch->rec[0]), gsvm_fault_cmp, NULL);
 	for (first = 0; first < n; first = end) {
 		struct gsvm_fault *rec = &batch->rec[first];
-		struct gsvm_fault_slice *slice = &batch->slice[slices];
+		struct gsvm_vm *vm;
 
 		for (end = first + 1; end < n; end++)
 			if (batch->rec[end].asid != rec->asid ||
 			    gsvm_fault_block(&batch->rec[end]) != gsvm_fault_block(rec))
 				break;
-		slice->vm = gsvm_vm_lookup_asid(batch->gdev, rec->asid);
-		/* Its queues are stopped or never were: nobody waits. */
-		if (!slice->vm)
-			continue;
-		slice->batch = batch;
-		slice->first = first;
-		slice->nr = end - first;
-		INIT_WORK(&slice->work, gsvm_fault_serve);
-		kref_get(&batch->ref);
-		queue_work(gsvm_wq, &slice->work);
-		slices++;
+		vm = gsvm_vm_lookup_asid(batch->gdev, rec->asid);
+		/* None: its queues are stopped or never were, and nobody waits. */
+		if (vm)
+			gsvm_fault_start(batch, vm, first, end - first, false);
 	}
 }
 
@@ -380,6 +418,7 @@ static unsigned int gsvm_fault_drain(struct gsvm_device *gdev)
 	batch = mempool_alloc(&fault->batches, GFP_KERNEL);
 	kref_init(&batch->ref);
 	batch->gdev = gdev;
+	atomic_set(&batch->nr_slices, 0);
 	drm_dev_get(&gdev->drm);
 	for (i = 0; i < n; i++)
 		batch->rec[i] = fault->ring[(fault->head + i) & mask];

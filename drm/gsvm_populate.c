@@ -12,6 +12,11 @@
  * (userfaultfd) in their role. hmm_range_fault() is not asked to do it,
  * because it faults in all of a hole when any page of it is wanted.
  *
+ * Some pages take long: I/O, a page lock, a userfaultfd handler that answers
+ * when it likes. They do not hold up the others of the block. At first nobody
+ * waits (FAULT_FLAG_RETRY_NOWAIT), and such pages are put aside; the caller
+ * asks for each of them again, by itself, with patience.
+ *
  * Everything else in the block that belongs to the same mappings and that the
  * CPU has already is read along by hmm_range_fault() and mapped, with the
  * rights that the CPU's entry has at this moment. Nothing is brought in for
@@ -117,8 +122,8 @@ static bool gsvm_page_satisfied(const struct gsvm_populate *p, unsigned int i)
 }
 
 /*
- * Bring in one page as the process's own access would. 0: done, or given up
- * with a reason; -EAGAIN: mmap_lock was let go and is not held; -ENOMEM.
+ * Bring in one page as the process's own access would. 0: done, put aside, or
+ * given up with a reason; -EAGAIN: mmap_lock was let go and is not held; -ENOMEM.
  */
 static int gsvm_fault_in(struct gsvm_populate *p, struct vm_area_struct *vma, unsigned int i)
 {
@@ -128,9 +133,17 @@ static int gsvm_fault_in(struct gsvm_populate *p, struct vm_area_struct *vma, un
 
 	if (test_bit(i, p->req->write))
 		flags |= FAULT_FLAG_WRITE;
+	if (!p->req->patient)
+		flags |= FAULT_FLAG_RETRY_NOWAIT;
 	ret = handle_mm_fault(vma, gsvm_page_addr(p, i), flags, NULL);
 	if (ret & VM_FAULT_COMPLETED)
 		return -EAGAIN;
+	if (ret & VM_FAULT_RETRY && !p->req->patient) {
+		/* Without waiting, mmap_lock stays held. */
+		__set_bit(i, p->req->later);
+		__clear_bit(i, p->need);
+		return 0;
+	}
 	if (ret & VM_FAULT_RETRY) {
 		p->fault_flags = FAULT_FLAG_TRIED;
 		return -EAGAIN;

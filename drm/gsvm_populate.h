@@ -13,6 +13,9 @@ struct gsvm_vm;
  * @read: in, pages that somebody wants to read
  * @write: in, pages that somebody wants to write; out, less the denied ones
  * @exec: in, pages that somebody wants to execute; out, less the denied ones
+ * @patient: in, wait for as long as bringing a page in takes (I/O, locks,
+ *	userfaultfd); else such pages are put into @later
+ * @later: out, pages that would have had to be waited for, not mapped
  * @denied_write: out, pages whose mapping does not allow writing
  * @denied_exec: out, pages whose mapping does not allow execution
  * @mapped: out, pages of the block that are mapped, wanted or not
@@ -23,6 +26,8 @@ struct gsvm_request {
 	DECLARE_BITMAP(read, GSVM_BLOCK_PAGES);
 	DECLARE_BITMAP(write, GSVM_BLOCK_PAGES);
 	DECLARE_BITMAP(exec, GSVM_BLOCK_PAGES);
+	bool patient;
+	DECLARE_BITMAP(later, GSVM_BLOCK_PAGES);
 	DECLARE_BITMAP(denied_write, GSVM_BLOCK_PAGES);
 	DECLARE_BITMAP(denied_exec, GSVM_BLOCK_PAGES);
 	DECLARE_BITMAP(mapped, GSVM_BLOCK_PAGES);

@@ -39,9 +39,12 @@
 
 /*
  * Fault services, block collection, ends of address spaces. One for the
- * module, because an address space may outlive its device.
+ * module, because an address space may outlive its device. Nothing on it waits
+ * for a process; fault services that have to are on the other one, which a
+ * process can fill with waiters without stopping anybody's ordinary faults.
  */
 struct workqueue_struct *gsvm_wq;
+struct workqueue_struct *gsvm_patient_wq;
 
 /**
  * gsvm_vm_module_init() - once, when the module is loaded
@@ -51,16 +54,26 @@ struct workqueue_struct *gsvm_wq;
 int gsvm_vm_module_init(void)
 {
 	gsvm_wq = alloc_workqueue("gsvm", WQ_UNBOUND, WQ_MAX_ACTIVE);
-	return gsvm_wq ? 0 : -ENOMEM;
+	if (!gsvm_wq)
+		return -ENOMEM;
+	gsvm_patient_wq = alloc_workqueue("gsvm-patient", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (!gsvm_patient_wq) {
+		destroy_workqueue(gsvm_wq);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 /**
  * gsvm_vm_module_exit() - once, when the module goes
  *
- * Waits for what is still on the workqueue.
+ * Waits for what is still on the workqueues.
  */
 void gsvm_vm_module_exit(void)
 {
+	/* Services queue patient ones, and all queue the end of their address space. */
+	flush_workqueue(gsvm_wq);
+	destroy_workqueue(gsvm_patient_wq);
 	destroy_workqueue(gsvm_wq);
 }
 
