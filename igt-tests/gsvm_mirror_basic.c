@@ -254,7 +254,7 @@ static void code(void)
 	queue_close(q);
 }
 
-/* One page goes to and fro, each side adds. */
+/* One page goes back and forth, each side adds. */
 static void ping_pong(void)
 {
 	struct queue *q = queue_open();
