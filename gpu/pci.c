@@ -228,7 +228,7 @@ void pci_config_write(struct gpu *gpu, uint32_t offset, const void *buf, uint32_
 	if (write_covers(offset, in, len, PM_CAP + PCI_PM_CTRL, &byte))
 		pci_write_power(pci, byte);
 	if (write_covers(offset, in, len, EXP_CAP + PCI_EXP_DEVCTL + 1, &byte) &&
-	    (byte & PCI_EXP_DEVCTL_BCR_FLR >> 8)) {
+	    (byte & (PCI_EXP_DEVCTL_BCR_FLR >> 8))) {
 		reset_function(gpu);
 		return;
 	}

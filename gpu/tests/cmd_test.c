@@ -442,7 +442,8 @@ static struct {
 
 static void gate_hook(struct gpu *g, uint32_t queue)
 {
-	(void)g, (void)queue;
+	(void)g;
+	(void)queue;
 	pthread_mutex_lock(&gate.lock);
 	gate.inside = true;
 	pthread_cond_broadcast(&gate.cond);

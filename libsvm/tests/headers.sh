@@ -53,12 +53,14 @@ for standard in c++11 c++17 c++20; do
 	result $? "gsvm.h: $standard"
 done
 # The kernel's headers are not pedantic.
+# shellcheck disable=SC2046 # flags are words
 $CC -std=gnu11 -Wall -Wextra -Werror -fsyntax-only -I"$here" -I"$here/../hw" \
 	-I"$here/../uapi/drm" -I"$out/include" $(pkg-config --cflags libdrm) "$tmp/all.c"
 result $? "gsvm.h beside gsvm_hw.h and gsvm_drm.h"
 
 # What pkg-config says is enough to build a program.
 if [ -z "${SANITIZE:-}" ]; then
+	# shellcheck disable=SC2046 # flags are words
 	$CC -o "$tmp/program" "$tmp/alone.c" \
 		$(PKG_CONFIG_PATH=$out pkg-config --define-variable=includedir="$here" \
 		  --define-variable=libdir="$out" --cflags --libs libdrm_gsvm) &&

@@ -6,6 +6,8 @@
 #
 # usage: symbols.sh SOURCE OUTPUT
 
+# A condition's status is what result() is to report.
+# shellcheck disable=SC2319
 set -u
 here=$1
 out=$2
