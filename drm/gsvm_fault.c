@@ -101,6 +101,7 @@ struct gsvm_fault_unit {
  * @first: first record
  * @nr: records
  * @patient: all are for one page that was put aside before
+ * @begin: when the service began, in nanoseconds
  */
 struct gsvm_fault_slice {
 	struct work_struct work;
@@ -109,6 +110,7 @@ struct gsvm_fault_slice {
 	unsigned int first;
 	unsigned int nr;
 	bool patient;
+	u64 begin;
 };
 
 /**
@@ -239,6 +241,15 @@ static void gsvm_fault_answer(struct gsvm_fault_slice *slice, const struct gsvm_
 }
 
 /*
+ * Count the time up to the answer. What comes after it overlaps with what the
+ * device does next.
+ */
+static void gsvm_fault_account(struct gsvm_fault_slice *slice)
+{
+	atomic64_add(ktime_get_ns() - slice->begin, &slice->vm->stats.fault_ns);
+}
+
+/*
  * Let go on what can: accesses to pages that are mapped now. Whoever is parked
  * elsewhere in the block has a record of his own, and would only fault again.
  */
@@ -260,6 +271,7 @@ static void gsvm_fault_resume(struct gsvm_fault_slice *slice, const struct gsvm_
 		cmd[n].end = start + ((u64)end << PAGE_SHIFT);
 		n++;
 	}
+	gsvm_fault_account(slice);
 	if (n)
 		gsvm_cmd_submit(slice->vm->gdev, cmd, n);
 }
@@ -312,6 +324,7 @@ static void gsvm_fault_replay(struct gsvm_fault_slice *slice)
 		.end = round_down(last->addr, PAGE_SIZE) + PAGE_SIZE,
 	};
 
+	gsvm_fault_account(slice);
 	/* Addresses the command cannot name cannot be served at all. */
 	if (last->addr < 1ull << GSVM_VA_BITS)
 		gsvm_cmd_submit(slice->vm->gdev, &cmd, 1);
@@ -329,6 +342,7 @@ static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
 	req->patient = slice->patient;
 	if (!gsvm_fault_request(slice, req)) {
 		gsvm_fault_answer(slice, req);
+		gsvm_fault_account(slice);
 		ret = 0;
 		goto out;
 	}
@@ -355,9 +369,9 @@ static void gsvm_fault_serve(struct work_struct *work)
 	struct gsvm_fault_slice *slice = container_of(work, struct gsvm_fault_slice, work);
 	const struct gsvm_fault *rec = &slice->batch->rec[slice->first];
 	struct gsvm_vm *vm = slice->vm;
-	u64 start = ktime_get_ns();
 	int ret = 0;
 
+	slice->begin = ktime_get_ns();
 	trace_gsvm_fault_begin(vm->gdev, vm->asid, rec->addr, slice->nr);
 	atomic64_add(slice->nr, &vm->stats.faults);
 	atomic64_inc(&vm->stats.fault_services);
@@ -367,12 +381,12 @@ static void gsvm_fault_serve(struct work_struct *work)
 		mmput(vm->mm);
 	} else {
 		gsvm_fault_fail_all(slice, DRM_GSVM_REASON_GONE);
+		gsvm_fault_account(slice);
 	}
 	if (ret)
 		gsvm_fault_replay(slice);
 
 	trace_gsvm_fault_end(vm->gdev, vm->asid, rec->addr, slice->nr, ret);
-	atomic64_add(ktime_get_ns() - start, &vm->stats.fault_ns);
 	gsvm_vm_put(vm);
 	kref_put(&slice->batch->ref, gsvm_fault_batch_release);
 }

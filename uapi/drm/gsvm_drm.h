@@ -125,7 +125,7 @@ struct drm_gsvm_vm_query {
 	__u64 fault_services;
 	/** @fault_retries: out, services repeated because the memory changed */
 	__u64 fault_retries;
-	/** @fault_ns: out, nanoseconds spent in services, summed */
+	/** @fault_ns: out, nanoseconds from the beginning of services to their answer, summed */
 	__u64 fault_ns;
 	/** @pages_mapped: out, 4 KiB pages that entered the mirror */
 	__u64 pages_mapped;
