@@ -29,6 +29,7 @@ struct handler {
 	char *base;
 	uint64_t served[PAGES];
 	uint64_t hold, held;
+	pthread_mutex_t lock;	/* held while a fault is answered */
 	uint64_t first_value;
 };
 
@@ -40,6 +41,7 @@ static void uffd_open(struct handler *h, char *base, uint64_t mode, uint64_t fea
 	};
 
 	memset(h, 0, sizeof(*h));
+	pthread_mutex_init(&h->lock, NULL);
 	h->base = base;
 	h->fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	gsvm_require(h->fd >= 0, "no userfaultfd: %s\n", strerror(errno));
@@ -102,8 +104,11 @@ static void handler_loop(void *arg)
 	struct uffd_msg msg;
 
 	while (poll(p, 2, -1) > 0 && !p[1].revents)
-		if (read(h->fd, &msg, sizeof(msg)) == sizeof(msg))
+		if (read(h->fd, &msg, sizeof(msg)) == sizeof(msg)) {
+			pthread_mutex_lock(&h->lock);
 			handle(h, &msg);
+			pthread_mutex_unlock(&h->lock);
+		}
 }
 
 static void handler_start(struct handler *h, uint64_t first_value)
@@ -298,9 +303,12 @@ static void write_protect_during_job(void)
 	for (round = 0; round < 8; round++) {
 		uint64_t saved[PAGES];
 
+		/* Or an answer to the round before would set a page free in this one. */
+		pthread_mutex_lock(&h.lock);
 		gsvm_poke(&h.held, 0);
 		gsvm_poke(&h.hold, 1);
 		write_protect(&h, p, SIZE, true);
+		pthread_mutex_unlock(&h.lock);
 		for (i = 0; i < PAGES; i++)
 			saved[i] = gsvm_peek((void *)(p + i * PAGE));
 		/* One work-item at least has run into it, and none got by. */
