@@ -28,6 +28,15 @@
  * it is, it began before the verdict and could not be made at the verdict's
  * time, which is when a CPU would have got SIGSEGV.
  *
+ * A service can end without an answer: no memory for its own bookkeeping, or
+ * the process changed the block each time it looked. It is then repeated, the
+ * device knows nothing of it: on the workqueue of those who wait, after a
+ * back-off that doubles from GSVM_FAULT_BACK_OFF_MIN to _MAX milliseconds. Other
+ * changes of the process have been made each time, so it is the process that
+ * goes on. After GSVM_FAULT_REPLAYS times, some 16 s, the queue is ended with
+ * DRM_GSVM_REASON_NO_MEMORY or _BUSY: an error is better than a machine that
+ * runs in circles.
+ *
  * Nothing is lost: a record leaves the ring only into a batch, and the pool of
  * batches always has one that comes back. A service that waits for the process
  * (userfaultfd, I/O, memory) holds one batch and one worker, no lock.
@@ -73,6 +82,11 @@
 /* Resume commands per service. */
 #define GSVM_FAULT_RESUMES	16
 
+/* Repeats of a service that found no answer, and milliseconds before each. */
+#define GSVM_FAULT_REPLAYS	256
+#define GSVM_FAULT_BACK_OFF_MIN	1
+#define GSVM_FAULT_BACK_OFF_MAX	64
+
 static unsigned int gsvm_fault_ring_log2 = 12;
 module_param_named(fault_ring_log2, gsvm_fault_ring_log2, uint, 0444);
 MODULE_PARM_DESC(fault_ring_log2, "log2 of the fault ring's entries, 4 to 16 (default 12)");
@@ -101,6 +115,7 @@ struct gsvm_fault_unit {
  * @first: first record
  * @nr: records
  * @patient: all are for one page that was put aside before
+ * @replays: services that ended without an answer
  * @begin: when the service began, in nanoseconds
  */
 struct gsvm_fault_slice {
@@ -110,6 +125,7 @@ struct gsvm_fault_slice {
 	unsigned int first;
 	unsigned int nr;
 	bool patient;
+	unsigned int replays;
 	u64 begin;
 };
 
@@ -289,6 +305,7 @@ static void gsvm_fault_start(struct gsvm_fault_batch *batch, struct gsvm_vm *vm,
 	slice->first = first;
 	slice->nr = nr;
 	slice->patient = patient;
+	slice->replays = 0;
 	INIT_WORK(&slice->work, gsvm_fault_serve);
 	kref_get(&batch->ref);
 	queue_work(patient ? gsvm_patient_wq : gsvm_wq, &slice->work);
@@ -312,22 +329,32 @@ static void gsvm_fault_put_aside(struct gsvm_fault_slice *slice, const struct gs
 	}
 }
 
-/* Could not be served now and may be next time: the device tries again. */
-static void gsvm_fault_replay(struct gsvm_fault_slice *slice)
+/*
+ * No answer was found: try again later, or give up. Returns whether the slice
+ * was handed on, and is not the caller's any more.
+ */
+static bool gsvm_fault_replay(struct gsvm_fault_slice *slice, int err)
 {
-	const struct gsvm_fault *first = &slice->batch->rec[slice->first];
-	const struct gsvm_fault *last = first + slice->nr - 1;
-	struct gsvm_cmd cmd = {
-		.op = GSVM_CMD_RESUME,
-		.id = slice->vm->asid,
-		.start = round_down(first->addr, PAGE_SIZE),
-		.end = round_down(last->addr, PAGE_SIZE) + PAGE_SIZE,
-	};
+	/* The address space is at its end, and with it the queue. */
+	if (err == -ENODEV)
+		return false;
+	if (slice->replays++ == GSVM_FAULT_REPLAYS) {
+		gsvm_fault_fail_all(slice, err == -ENOMEM ? DRM_GSVM_REASON_NO_MEMORY :
+							    DRM_GSVM_REASON_BUSY);
+		return false;
+	}
+	queue_work(gsvm_patient_wq, &slice->work);
+	return true;
+}
 
-	gsvm_fault_account(slice);
-	/* Addresses the command cannot name cannot be served at all. */
-	if (last->addr < 1ull << GSVM_VA_BITS)
-		gsvm_cmd_submit(slice->vm->gdev, &cmd, 1);
+/* Let time pass before a repeat, unless the address space ends meanwhile. */
+static void gsvm_fault_back_off(struct gsvm_fault_slice *slice)
+{
+	unsigned int doublings = min(slice->replays - 1, ilog2(GSVM_FAULT_BACK_OFF_MAX));
+	unsigned int ms = min(GSVM_FAULT_BACK_OFF_MIN << doublings, GSVM_FAULT_BACK_OFF_MAX);
+
+	wait_event_timeout(slice->vm->event_wq, gsvm_mirror_is_dead(slice->vm->mirror),
+			   msecs_to_jiffies(ms));
 }
 
 static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
@@ -338,7 +365,7 @@ static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
 
 	req = kzalloc_obj(*req);
 	if (!req)
-		return -EAGAIN;
+		return -ENOMEM;
 	req->patient = slice->patient;
 	if (!gsvm_fault_request(slice, req)) {
 		gsvm_fault_answer(slice, req);
@@ -364,18 +391,14 @@ out:
 	return ret;
 }
 
-static void gsvm_fault_serve(struct work_struct *work)
+/* One attempt to serve a slice. 0, or an error for gsvm_fault_replay(). */
+static int gsvm_fault_serve_once(struct gsvm_fault_slice *slice)
 {
-	struct gsvm_fault_slice *slice = container_of(work, struct gsvm_fault_slice, work);
-	const struct gsvm_fault *rec = &slice->batch->rec[slice->first];
 	struct gsvm_vm *vm = slice->vm;
 	int ret = 0;
 
 	slice->begin = ktime_get_ns();
-	trace_gsvm_fault_begin(vm->gdev, vm->asid, rec->addr, slice->nr);
-	atomic64_add(slice->nr, &vm->stats.faults);
 	atomic64_inc(&vm->stats.fault_services);
-
 	if (mmget_not_zero(vm->mm)) {
 		ret = gsvm_fault_serve_block(slice);
 		mmput(vm->mm);
@@ -383,10 +406,27 @@ static void gsvm_fault_serve(struct work_struct *work)
 		gsvm_fault_fail_all(slice, DRM_GSVM_REASON_GONE);
 		gsvm_fault_account(slice);
 	}
-	if (ret)
-		gsvm_fault_replay(slice);
+	return ret;
+}
 
+static void gsvm_fault_serve(struct work_struct *work)
+{
+	struct gsvm_fault_slice *slice = container_of(work, struct gsvm_fault_slice, work);
+	const struct gsvm_fault *rec = &slice->batch->rec[slice->first];
+	struct gsvm_vm *vm = slice->vm;
+	int ret;
+
+	if (slice->replays)
+		gsvm_fault_back_off(slice);
+	else
+		atomic64_add(slice->nr, &vm->stats.faults);
+
+	trace_gsvm_fault_begin(vm->gdev, vm->asid, rec->addr, slice->nr);
+	ret = gsvm_fault_serve_once(slice);
 	trace_gsvm_fault_end(vm->gdev, vm->asid, rec->addr, slice->nr, ret);
+	if (ret && gsvm_fault_replay(slice, ret))
+		return;
+
 	gsvm_vm_put(vm);
 	kref_put(&slice->batch->ref, gsvm_fault_batch_release);
 }

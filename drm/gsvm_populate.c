@@ -25,10 +25,9 @@
  *
  * All happens against the notifier's sequence: begin, look, then, under the
  * block's lock, check that nothing was invalidated, and map. When something
- * was, it starts over, at most GSVM_POPULATE_TRIES times. Then the faults are
- * answered as if they had been served: the device tries again and reports
- * again, others get their turn meanwhile, and nothing is held. The process
- * alone can keep this going, by changing the very block for ever, and only it
+ * was, it starts over, at most GSVM_POPULATE_TRIES times. Then the service ends
+ * without an answer, and gsvm_fault.c has it repeated later. The process alone
+ * can keep this going, by changing the very block all the time, and only it
  * pays for it.
  */
 
@@ -368,7 +367,8 @@ static int gsvm_populate_once(struct gsvm_populate *p)
  * Context: process, sleeps, also for as long as the process's own userfaultfd
  * handler likes; no locks held.
  * Return: 0 when every needed page is mapped or has a reason; -EAGAIN when the
- * device has to try again; -ENODEV when the mirror is dead.
+ * block changed too often; -ENOMEM without memory for the bookkeeping; -ENODEV
+ * when the mirror is dead.
  */
 int gsvm_populate(struct gsvm_vm *vm, struct gsvm_block *block, struct gsvm_request *req)
 {
@@ -378,7 +378,7 @@ int gsvm_populate(struct gsvm_vm *vm, struct gsvm_block *block, struct gsvm_requ
 
 	p = kzalloc_obj(*p);
 	if (!p)
-		return -EAGAIN;
+		return -ENOMEM;
 	p->vm = vm;
 	p->block = block;
 	p->req = req;
@@ -399,5 +399,5 @@ int gsvm_populate(struct gsvm_vm *vm, struct gsvm_block *block, struct gsvm_requ
 		ret = 0;
 	}
 	kfree(p);
-	return !ret || ret == -ENODEV ? ret : -EAGAIN;
+	return ret == -EBUSY ? -EAGAIN : ret;
 }

@@ -604,7 +604,7 @@ static bool gsvm_queue_read_error(struct gsvm_device *gdev, u32 hwq,
 	err->error = gsvm_queue_error_code(READ_ONCE(desc->error));
 	err->reason = DRM_GSVM_REASON_NONE;
 	if (err->error == DRM_GSVM_ERROR_FAULT)
-		err->reason = reason <= DRM_GSVM_REASON_HARDWARE ? reason :
+		err->reason = reason <= DRM_GSVM_REASON_BUSY ? reason :
 								   DRM_GSVM_REASON_HARDWARE;
 	err->access = access <= DRM_GSVM_ACCESS_ATOMIC ? access : DRM_GSVM_ACCESS_READ;
 	err->addr = READ_ONCE(desc->addr);

@@ -29,7 +29,8 @@ _Static_assert((int)GSVM_REASON_NONE == DRM_GSVM_REASON_NONE &&
 	       (int)GSVM_REASON_NO_MEMORY == DRM_GSVM_REASON_NO_MEMORY &&
 	       (int)GSVM_REASON_GONE == DRM_GSVM_REASON_GONE &&
 	       (int)GSVM_REASON_UNSUPPORTED == DRM_GSVM_REASON_UNSUPPORTED &&
-	       (int)GSVM_REASON_HARDWARE == DRM_GSVM_REASON_HARDWARE, "reasons are the driver's");
+	       (int)GSVM_REASON_HARDWARE == DRM_GSVM_REASON_HARDWARE &&
+	       (int)GSVM_REASON_BUSY == DRM_GSVM_REASON_BUSY, "reasons are the driver's");
 _Static_assert((int)GSVM_ERROR_READ == DRM_GSVM_ACCESS_READ &&
 	       (int)GSVM_ERROR_WRITE == DRM_GSVM_ACCESS_WRITE &&
 	       (int)GSVM_ERROR_EXEC == DRM_GSVM_ACCESS_EXEC &&
@@ -59,6 +60,7 @@ static const char *reason_text(uint32_t reason)
 		[GSVM_REASON_GONE] = "the process's memory is gone",
 		[GSVM_REASON_UNSUPPORTED] = "memory of a kind that the GPU cannot reach",
 		[GSVM_REASON_HARDWARE] = "the GPU could not use its own page table or bus",
+		[GSVM_REASON_BUSY] = "the process did not stop changing the memory there",
 	};
 
 	return reason < ARRAY_SIZE(text) ? text[reason] : "unknown reason";

@@ -311,6 +311,7 @@ enum gsvm_error_code {
  * @GSVM_REASON_GONE: the process's memory is gone
  * @GSVM_REASON_UNSUPPORTED: memory that a GPU cannot reach
  * @GSVM_REASON_HARDWARE: the GPU could not use its own page table or bus
+ * @GSVM_REASON_BUSY: the process did not stop changing the memory there
  */
 enum gsvm_error_reason {
 	GSVM_REASON_NONE = 0,
@@ -322,6 +323,7 @@ enum gsvm_error_reason {
 	GSVM_REASON_GONE = 6,
 	GSVM_REASON_UNSUPPORTED = 7,
 	GSVM_REASON_HARDWARE = 8,
+	GSVM_REASON_BUSY = 9,
 };
 
 /**

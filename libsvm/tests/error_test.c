@@ -71,7 +71,7 @@ static void test_all_words(void)
 	char text[16][256];
 	int i, j, n = 0;
 
-	for (i = GSVM_REASON_NONE; i <= GSVM_REASON_HARDWARE; i++) {
+	for (i = GSVM_REASON_NONE; i <= GSVM_REASON_BUSY; i++) {
 		e.reason = (uint32_t)i;
 		gsvm_error_describe(&e, text[n++], 256);
 	}

@@ -232,6 +232,7 @@ struct drm_gsvm_queue_destroy {
 #define DRM_GSVM_REASON_GONE		6	/* the process's memory is gone (exit, exec) */
 #define DRM_GSVM_REASON_UNSUPPORTED	7	/* device or other memory that cannot be mirrored */
 #define DRM_GSVM_REASON_HARDWARE	8	/* the device could not use its own page table or bus */
+#define DRM_GSVM_REASON_BUSY		9	/* the process did not stop changing the memory there */
 
 /* Values of &drm_gsvm_queue_query.access */
 #define DRM_GSVM_ACCESS_READ		0
