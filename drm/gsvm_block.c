@@ -40,6 +40,9 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
+
 #include "gsvm_block.h"
 #include "gsvm_device.h"
 #include "gsvm_mirror.h"
@@ -123,11 +126,14 @@ static void gsvm_block_mark_dirty(struct gsvm_block *block, unsigned long pfn, u
 }
 
 /* DMA address of @size bytes from frame @pfn on, or DMA_MAPPING_ERROR. */
-static dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigned long pfn, size_t size)
+VISIBLE_IF_KUNIT dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigned long pfn,
+					       size_t size)
 {
 	struct device *dev = gsvm_block_dev(block);
 	struct page *page = pfn_to_page(pfn);
 	dma_addr_t dma;
+
+	KUNIT_STATIC_STUB_REDIRECT(gsvm_block_dma_map, block, pfn, size);
 
 	/* Another device's memory is not reached the way RAM is. */
 	if (is_pci_p2pdma_page(page) || is_device_private_page(page))
@@ -144,8 +150,10 @@ static dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigned long pfn
 	return dma;
 }
 
-static void gsvm_block_dma_unmap(struct gsvm_block *block, u64 pte, size_t size)
+VISIBLE_IF_KUNIT void gsvm_block_dma_unmap(struct gsvm_block *block, u64 pte, size_t size)
 {
+	KUNIT_STATIC_STUB_REDIRECT(gsvm_block_dma_unmap, block, pte, size);
+
 	dma_unmap_page_attrs(gsvm_block_dev(block), pte & GSVM_PTE_ADDR, size, DMA_BIDIRECTIONAL,
 			     DMA_ATTR_SKIP_CPU_SYNC);
 }

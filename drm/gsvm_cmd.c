@@ -45,6 +45,8 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
+#include <kunit/static_stub.h>
+
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 
@@ -53,13 +55,6 @@
 #include "gsvm_hw.h"
 #include "gsvm_trace.h"
 
-#define GSVM_CMD_LOG2		12
-#define GSVM_CMD_ENTRIES	BIT(GSVM_CMD_LOG2)
-#define GSVM_CMD_IRQ_STRIDE	(GSVM_CMD_ENTRIES / 4)
-
-/* Completion number of what is not submitted: done only when the ring is stopped. */
-#define GSVM_CMD_NEVER		U64_MAX
-
 #define GSVM_CMD_SPIN_NS	(2 * NSEC_PER_USEC)
 #define GSVM_CMD_RECHECK	msecs_to_jiffies(100)
 
@@ -67,33 +62,6 @@ static unsigned int gsvm_cmd_timeout_ms = 10000;
 module_param_named(cmd_timeout_ms, gsvm_cmd_timeout_ms, uint, 0644);
 MODULE_PARM_DESC(cmd_timeout_ms,
 		 "Milliseconds without any completed command after which the device is wedged (default 10000)");
-
-/**
- * struct gsvm_cmdq - the command ring
- * @lock: protects all that follows, but for @wq, and the order of writes to
- *	the tail register
- * @ring: GSVM_CMD_ENTRIES slots, shared with the device
- * @ring_dma: its bus address
- * @tail: commands ever submitted
- * @head: commands known to be complete, at most @tail
- * @head_changed: when @head last moved, or the ring was last empty, in jiffies
- * @closing: no new commands
- * @stopped: no access to @ring, status page and registers any more
- * @full: submissions that met a full ring
- * @wq: waiters for completion and for room
- */
-struct gsvm_cmdq {
-	spinlock_t lock;	/* everything below but @wq */
-	struct gsvm_cmd *ring;
-	dma_addr_t ring_dma;
-	u64 tail;
-	u64 head;
-	unsigned long head_changed;
-	bool closing;
-	bool stopped;
-	u64 full;
-	wait_queue_head_t wq;
-};
 
 /**
  * gsvm_cmd_init - set the command ring up
@@ -244,6 +212,8 @@ u64 gsvm_cmd_submit(struct gsvm_device *gdev, const struct gsvm_cmd *cmds, unsig
 	unsigned int i;
 	u64 seq;
 
+	KUNIT_STATIC_STUB_REDIRECT(gsvm_cmd_submit, gdev, cmds, n);
+
 	might_sleep();
 	if (drm_WARN_ON(&gdev->drm, !n || n > GSVM_CMD_BATCH))
 		return 0;
@@ -338,6 +308,8 @@ int gsvm_cmd_wait(struct gsvm_device *gdev, u64 seq)
 {
 	u64 begin = ktime_get_ns();
 	int ret;
+
+	KUNIT_STATIC_STUB_REDIRECT(gsvm_cmd_wait, gdev, seq);
 
 	might_sleep();
 

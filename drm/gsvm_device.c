@@ -52,6 +52,8 @@
 
 #include <linux/dma-mapping.h>
 
+#include <kunit/static_stub.h>
+
 #include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
@@ -251,6 +253,8 @@ void gsvm_device_unplug(struct gsvm_device *gdev)
  */
 void gsvm_device_wedge(struct gsvm_device *gdev, const char *why)
 {
+	KUNIT_STATIC_STUB_REDIRECT(gsvm_device_wedge, gdev, why);
+
 	if (test_and_set_bit(GSVM_DEVICE_WEDGING, &gdev->state))
 		return;
 
