@@ -24,7 +24,9 @@
  * mapped becomes zombie by an invalidation's first pass, zombie becomes absent
  * when the flush is complete, in the second pass. Nothing becomes mapped while
  * any invalidation of the block is between its passes, because the notifier's
- * sequence forbids it. So a zombie never meets a new mapping.
+ * sequence forbids it. A service that zaps what has gone stale is no invalidation
+ * and moves no sequence; therefore nothing becomes mapped while a block has
+ * zombies at all. So a zombie never meets a new mapping.
  *
  * A page the device wrote (D) is marked dirty under the block's lock, in the
  * first pass. Under the lock, because another invalidation of the page, say by

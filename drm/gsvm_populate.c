@@ -301,6 +301,9 @@ static int gsvm_populate_commit(struct gsvm_populate *p)
 		ret = -ENODEV;
 	} else if (mmu_interval_read_retry(&block->notifier, p->seq)) {
 		ret = -EBUSY;
+	} else if (block->nr_zombies) {
+		/* Zapped by another service, which settles it outside of any invalidation. */
+		ret = -EAGAIN;
 	} else {
 		if (!block->table)
 			swap(block->table, table);
