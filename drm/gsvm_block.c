@@ -127,6 +127,12 @@ static void gsvm_block_mark_dirty(struct gsvm_block *block, unsigned long pfn, u
 	atomic64_add(nr, &block->mirror->vm->stats.pages_dirtied);
 }
 
+/*
+ * The GPU and the CPU share the memory, with nothing in between; and a page may
+ * be mapped any number of times, as the zero page is.
+ */
+#define GSVM_BLOCK_DMA_ATTRS	(DMA_ATTR_REQUIRE_COHERENT | DMA_ATTR_SKIP_CPU_SYNC)
+
 /* DMA address of @size bytes from frame @pfn on, or DMA_MAPPING_ERROR. */
 VISIBLE_IF_KUNIT dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigned long pfn,
 					       size_t size)
@@ -140,13 +146,13 @@ VISIBLE_IF_KUNIT dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigne
 	/* Another device's memory is not reached the way RAM is. */
 	if (is_pci_p2pdma_page(page) || is_device_private_page(page))
 		return DMA_MAPPING_ERROR;
-	dma = dma_map_page_attrs(dev, page, 0, size, DMA_BIDIRECTIONAL, DMA_ATTR_SKIP_CPU_SYNC);
+	dma = dma_map_page_attrs(dev, page, 0, size, DMA_BIDIRECTIONAL, GSVM_BLOCK_DMA_ATTRS);
 	if (dma_mapping_error(dev, dma))
 		return DMA_MAPPING_ERROR;
 	/* A bounce buffer is not the memory, and unaligned does not fit an entry. */
 	if (dma_need_sync(dev, dma) || !IS_ALIGNED(dma, size) ||
 	    (dma + size - 1) & ~(GSVM_PTE_ADDR | (SZ_4K - 1))) {
-		dma_unmap_page_attrs(dev, dma, size, DMA_BIDIRECTIONAL, DMA_ATTR_SKIP_CPU_SYNC);
+		dma_unmap_page_attrs(dev, dma, size, DMA_BIDIRECTIONAL, GSVM_BLOCK_DMA_ATTRS);
 		return DMA_MAPPING_ERROR;
 	}
 	return dma;
@@ -157,7 +163,7 @@ VISIBLE_IF_KUNIT void gsvm_block_dma_unmap(struct gsvm_block *block, u64 pte, si
 	KUNIT_STATIC_STUB_REDIRECT(gsvm_block_dma_unmap, block, pte, size);
 
 	dma_unmap_page_attrs(gsvm_block_dev(block), pte & GSVM_PTE_ADDR, size, DMA_BIDIRECTIONAL,
-			     DMA_ATTR_SKIP_CPU_SYNC);
+			     GSVM_BLOCK_DMA_ATTRS);
 }
 
 static void gsvm_block_count(struct gsvm_block *block, int pages)
