@@ -75,6 +75,7 @@ struct gsvm_block_table *gsvm_block_table_alloc(struct gsvm_mirror *mirror)
 	atomic64_add(sizeof(*table) + SZ_4K, &mirror->vm->stats.metadata_bytes);
 	return table;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_table_alloc);
 
 /**
  * gsvm_block_table_free() - free a block's table
@@ -89,6 +90,7 @@ void gsvm_block_table_free(struct gsvm_mirror *mirror, struct gsvm_block_table *
 	kfree(table);
 	atomic64_sub(sizeof(*table) + SZ_4K, &mirror->vm->stats.metadata_bytes);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_table_free);
 
 static u64 gsvm_block_rights(unsigned long hmm_pfn, bool exec)
 {
@@ -157,6 +159,7 @@ VISIBLE_IF_KUNIT dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigne
 	}
 	return dma;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_dma_map);
 
 VISIBLE_IF_KUNIT void gsvm_block_dma_unmap(struct gsvm_block *block, u64 pte, size_t size)
 {
@@ -165,6 +168,7 @@ VISIBLE_IF_KUNIT void gsvm_block_dma_unmap(struct gsvm_block *block, u64 pte, si
 	dma_unmap_page_attrs(gsvm_block_dev(block), pte & GSVM_PTE_ADDR, size, DMA_BIDIRECTIONAL,
 			     GSVM_BLOCK_DMA_ATTRS);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_dma_unmap);
 
 static void gsvm_block_count(struct gsvm_block *block, int pages)
 {
@@ -209,6 +213,7 @@ bool gsvm_block_can_be_huge(struct gsvm_block *block, const struct gsvm_block_pa
 			return false;
 	return true;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_can_be_huge);
 
 /*
  * Map the block with one leaf; it is empty, or is mapped so already and gets
@@ -339,6 +344,7 @@ int gsvm_block_map(struct gsvm_block *block, const struct gsvm_block_pages *page
 		gsvm_block_zap(block, 0, GSVM_BLOCK_PAGES - 1);
 	return ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_map);
 
 /**
  * gsvm_block_mapped() - which pages can the device reach
@@ -360,6 +366,7 @@ void gsvm_block_mapped(struct gsvm_block *block, unsigned long *mapped)
 		if (gsvm_pte_valid(gsvm_pte_read(&block->table->pt.entry[i])))
 			__set_bit(i, mapped);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_mapped);
 
 static unsigned int gsvm_block_zap_huge(struct gsvm_block *block, bool zombie)
 {
@@ -417,6 +424,7 @@ unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsign
 	gsvm_block_invalidate_tlb(block, lowest, highest);
 	return nr;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_zap);
 
 /**
  * gsvm_block_write_protect() - take the right to write from pages
@@ -466,6 +474,7 @@ unsigned int gsvm_block_write_protect(struct gsvm_block *block, unsigned int fir
 		gsvm_block_invalidate_tlb(block, lowest, highest);
 	return nr;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_write_protect);
 
 /**
  * gsvm_block_bury() - undo the DMA mappings of all zombies
@@ -496,3 +505,4 @@ void gsvm_block_bury(struct gsvm_block *block)
 		block->nr_zombies--;
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_bury);

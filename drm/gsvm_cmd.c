@@ -46,6 +46,7 @@
 #include <linux/wait.h>
 
 #include <kunit/static_stub.h>
+#include <kunit/visibility.h>
 
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
@@ -247,6 +248,7 @@ u64 gsvm_cmd_submit(struct gsvm_device *gdev, const struct gsvm_cmd *cmds, unsig
 	trace_gsvm_cmd_submit(gdev, cmds[n - 1].op, cmds[n - 1].id, n, seq);
 	return seq;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_cmd_submit);
 
 /**
  * gsvm_cmd_done - ask whether a command is complete
@@ -262,6 +264,7 @@ bool gsvm_cmd_done(struct gsvm_device *gdev, u64 seq)
 {
 	return gsvm_cmd_poll(gdev, seq);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_cmd_done);
 
 static int gsvm_cmd_result(struct gsvm_device *gdev, u64 seq)
 {
@@ -320,6 +323,7 @@ int gsvm_cmd_wait(struct gsvm_device *gdev, u64 seq)
 	trace_gsvm_cmd_wait(gdev, seq, ktime_get_ns() - begin, ret);
 	return ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_cmd_wait);
 
 /**
  * gsvm_cmd_irq - GSVM_VEC_CMD
@@ -331,6 +335,7 @@ void gsvm_cmd_irq(struct gsvm_device *gdev)
 {
 	wake_up_all(&gdev->cmdq->wq);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_cmd_irq);
 
 /**
  * gsvm_cmd_wake - let all sleepers look again
@@ -358,6 +363,7 @@ void gsvm_cmd_close(struct gsvm_device *gdev)
 	q->closing = true;
 	spin_unlock(&q->lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_cmd_close);
 
 /**
  * gsvm_cmd_stop - close the ring for good
@@ -378,6 +384,7 @@ void gsvm_cmd_stop(struct gsvm_device *gdev)
 
 	wake_up_all(&q->wq);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_cmd_stop);
 
 /**
  * gsvm_cmd_show - print the ring's state

@@ -53,6 +53,7 @@
 #include <linux/dma-mapping.h>
 
 #include <kunit/static_stub.h>
+#include <kunit/visibility.h>
 
 #include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
@@ -269,6 +270,7 @@ void gsvm_device_wedge(struct gsvm_device *gdev, const char *why)
 	gsvm_cmd_wake(gdev);
 	queue_work(system_dfl_wq, &gdev->wedge_work);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_device_wedge);
 
 /**
  * gsvm_device_check - see whether the device is still there

@@ -173,6 +173,7 @@ VISIBLE_IF_KUNIT bool gsvm_fault_request(struct gsvm_fault_slice *slice,
 	}
 	return any;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_fault_request);
 
 /* Why a record's access cannot be served; NONE if it can. */
 VISIBLE_IF_KUNIT u32 gsvm_fault_verdict(const struct gsvm_fault *rec,
@@ -189,6 +190,7 @@ VISIBLE_IF_KUNIT u32 gsvm_fault_verdict(const struct gsvm_fault *rec,
 		return DRM_GSVM_REASON_PERMISSION;
 	return req->reason[page];
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_fault_verdict);
 
 static void gsvm_fault_answer(struct gsvm_fault_slice *slice, const struct gsvm_request *req)
 {
@@ -239,6 +241,7 @@ VISIBLE_IF_KUNIT void gsvm_fault_resume(struct gsvm_fault_slice *slice,
 	if (n)
 		gsvm_cmd_submit(slice->vm->gdev, cmd, n);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_fault_resume);
 
 static void gsvm_fault_serve(struct work_struct *work);
 
@@ -261,6 +264,7 @@ VISIBLE_IF_KUNIT void gsvm_fault_start(struct gsvm_fault_batch *batch, struct gs
 	kref_get(&batch->ref);
 	queue_work(patient ? gsvm_patient_wq : gsvm_wq, &slice->work);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_fault_start);
 
 /* A slice of its own for each page that has to be waited for. */
 VISIBLE_IF_KUNIT void gsvm_fault_put_aside(struct gsvm_fault_slice *slice,
@@ -280,12 +284,13 @@ VISIBLE_IF_KUNIT void gsvm_fault_put_aside(struct gsvm_fault_slice *slice,
 					 slice->first + first, end - first, true);
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_fault_put_aside);
 
 /*
  * No answer was found: try again later, or give up. Returns whether the slice
  * was handed on, and is not the caller's any more.
  */
-VISIBLE_IF_KUNIT bool gsvm_fault_replay(struct gsvm_fault_slice *slice, int err)
+static bool gsvm_fault_replay(struct gsvm_fault_slice *slice, int err)
 {
 	/* The address space is at its end, and with it the queue. */
 	if (err == -ENODEV)
@@ -456,6 +461,7 @@ void gsvm_fault_irq(struct gsvm_device *gdev)
 	ack.arg = gdev->fault->head;
 	gsvm_cmd_submit(gdev, &ack, 1);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_fault_irq);
 
 static void gsvm_fault_fini(struct drm_device *drm, void *data)
 {

@@ -84,7 +84,6 @@ bool gsvm_fault_request(struct gsvm_fault_slice *slice, struct gsvm_request *req
 u32 gsvm_fault_verdict(const struct gsvm_fault *rec, const struct gsvm_request *req);
 void gsvm_fault_resume(struct gsvm_fault_slice *slice, const struct gsvm_request *req);
 void gsvm_fault_put_aside(struct gsvm_fault_slice *slice, const struct gsvm_request *req);
-bool gsvm_fault_replay(struct gsvm_fault_slice *slice, int err);
 #endif
 
 #endif
