@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: MIT
+/*
+ * workload: uses the GPU in every way that needs the driver, while
+ * tools/vm/run-inject lets calls of the driver fail.
+ *
+ * Reads lines "PHASE BUDGET ERRNO" from standard input. Each one runs in a child
+ * of its own, with memory of its own, and may meet BUDGET failures, ERRNO and no
+ * other. A step that fails is made again, as its user would; everything after it
+ * has to go as if nothing had happened, and all data has to be right. Writes
+ * "note STEP ERRNO" for each failure, "fail WHY" for what must not be, and "end"
+ * or "end STATUS" when the child is gone.
+ *
+ *   use      all of it
+ *   little   a VM, a queue, one job
+ *   wedge    the device is declared dead under a VM
+ *   unplug   says "ready", goes on with the next line: the driver is unbound
+ *            under a VM
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <drm/gsvm_drm.h>
+#include <gsvm.h>
+#include "session.h"
+
+#define SMALL	(48 * PAGE)
+/* Each in a GiB of its own, so that the page table gets directories of its own. */
+#define AT(n)	((void *)(0x100000000000ul + ((n) << 33)))
+
+static uint64_t store_kernel;
+
+static void *map_at(int n, size_t size, int flags, int fd)
+{
+	void *p = mmap(AT((unsigned long)n), size, PROT_READ | PROT_WRITE,
+		       MAP_FIXED_NOREPLACE | flags, fd, 0);
+
+	SYS(p);
+	return p;
+}
+
+static void *map_small(int n)
+{
+	void *p = map_at(n, SMALL, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	SYS(madvise(p, SMALL, MADV_NOHUGEPAGE));
+	return p;
+}
+
+static uint64_t pattern(size_t i)
+{
+	return i * 0x9e3779b97f4a7c15ul + 1;
+}
+
+static void check_fill(const char *what, const uint64_t *words, size_t size, uint64_t value)
+{
+	for (size_t i = 0; i < size / 8; i++)
+		if (words[i] != value)
+			fail("%s: word %zu is %#lx, not %#lx", what, i, words[i], value);
+}
+
+/* Single pages; the GPU is the first to touch where it copies to. */
+static void use_small(struct session *s)
+{
+	uint64_t *src = map_small(0), *dst = map_small(1);
+
+	for (size_t i = 0; i < SMALL / 8; i++)
+		src[i] = pattern(i);
+	session_copy(s, dst, src, SMALL);
+	for (size_t i = 0; i < SMALL / 8; i++)
+		if (src[i] != pattern(i) || dst[i] != pattern(i))
+			fail("copy: word %zu is %#lx, from %#lx", i, dst[i], src[i]);
+}
+
+/* Changes of what the GPU has mapped. */
+static void use_changes(struct session *s)
+{
+	char *dst = AT(1ul), *src = AT(0ul);
+
+	SYS(madvise(dst, SMALL, MADV_DONTNEED));
+	session_copy(s, src, dst, SMALL);
+	check_fill("after MADV_DONTNEED", (uint64_t *)src, SMALL, 0);
+
+	SYS(mprotect(dst, SMALL, PROT_READ));
+	SYS(mprotect(dst, SMALL, PROT_READ | PROT_WRITE));
+	session_fill(s, dst, 7, SMALL);
+	check_fill("after mprotect", (uint64_t *)dst, SMALL, 7);
+	SYS(munmap(dst, SMALL));
+}
+
+/* What the GPU writes after fork() is the parent's alone. */
+static void use_fork(struct session *s)
+{
+	uint64_t *words = AT(0ul);
+	int go[2], status;
+	pid_t pid;
+
+	session_fill(s, words, 1, SMALL);
+	SYS(pipe(go));
+	pid = SYS(fork());
+	if (!pid) {
+		close(go[1]);
+		while (read(go[0], &status, 1) > 0)
+			;
+		for (size_t i = 0; i < SMALL / 8; i++)
+			if (words[i] != 1)
+				_exit(1);
+		_exit(0);
+	}
+	close(go[0]);
+	session_fill(s, words, 2, SMALL);
+	close(go[1]);
+	SYS(waitpid(pid, &status, 0));
+	if (status)
+		fail("fork: the child sees what the GPU wrote for the parent");
+	check_fill("after fork", words, SMALL, 2);
+	SYS(munmap(words, SMALL));
+}
+
+static uint64_t huge_mapped(struct session *s)
+{
+	struct drm_gsvm_vm_query q = { .vm_id = s->vm };
+
+	MUST("VM_QUERY", session_ioctl(s->fd, DRM_IOCTL_GSVM_VM_QUERY, &q));
+	return q.huge_mapped;
+}
+
+/* 2 MiB by one entry; then, with a hole, by groups of 64 KiB and single pages. */
+static void use_huge(struct session *s)
+{
+	int clean = budget;
+	char *p = map_at(2, HUGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	uint64_t before = huge_mapped(s);
+
+	SYS(madvise(p, HUGE, MADV_HUGEPAGE));
+	memset(p, 1, HUGE);
+	session_fill(s, p, 3, HUGE);
+	check_fill("huge", (uint64_t *)p, HUGE, 3);
+	if (!clean && huge_mapped(s) == before)
+		fail("no 2 MiB entry was made");
+
+	SYS(munmap(p + 100 * PAGE, PAGE));
+	session_fill(s, p, 4, 100 * PAGE);
+	session_fill(s, p + 101 * PAGE, 5, HUGE - 101 * PAGE);
+	check_fill("below the hole", (uint64_t *)p, 100 * PAGE, 4);
+	check_fill("above the hole", (uint64_t *)(p + 101 * PAGE), HUGE - 101 * PAGE, 5);
+	SYS(munmap(p, HUGE));
+}
+
+static void use_file(struct session *s)
+{
+	int fd = SYS(memfd_create("inject", MFD_CLOEXEC));
+	uint64_t back[SMALL / 8];
+	void *p;
+
+	SYS(ftruncate(fd, SMALL));
+	p = map_at(3, SMALL, MAP_SHARED, fd);
+	session_fill(s, p, 6, SMALL);
+	SYS(munmap(p, SMALL));
+	if (SYS(pread(fd, back, SMALL, 0)) != SMALL)
+		fail("the file is short");
+	check_fill("file", back, SMALL, 6);
+	close(fd);
+}
+
+static void use_kernel(struct session *s)
+{
+	uint64_t *words = map_at(4, PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	uint64_t args[4] = { (uintptr_t)words, 8, 1000, 3 };
+
+	session_kernel(s, store_kernel, PAGE / 8, args, 4);
+	for (size_t i = 0; i < PAGE / 8; i++)
+		if (words[i] != 1000 + 3 * i)
+			fail("kernel: word %zu is %lu", i, words[i]);
+	SYS(munmap(words, PAGE));
+}
+
+static void use_queries(struct session *s)
+{
+	struct drm_gsvm_queue_query queue = { .queue_id = s->queue };
+	struct drm_gsvm_device_query device = { .param = DRM_GSVM_PARAM_VA_BITS };
+	char path[64], text[4096];
+	int fd;
+
+	MUST("QUEUE_QUERY", session_ioctl(s->fd, DRM_IOCTL_GSVM_QUEUE_QUERY, &queue));
+	if (queue.state != DRM_GSVM_QUEUE_RUNNING)
+		fail("the queue does not run");
+	MUST("DEVICE_QUERY", session_ioctl(s->fd, DRM_IOCTL_GSVM_DEVICE_QUERY, &device));
+	if (device.value != 48)
+		fail("an address has %llu bits", (unsigned long long)device.value);
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", s->fd);
+	fd = SYS(open(path, O_RDONLY));
+	if (SYS(read(fd, text, sizeof(text))) == 0)
+		fail("fdinfo is empty");
+	close(fd);
+}
+
+static void phase_use(void)
+{
+	struct session s;
+
+	session_open(&s);
+	use_small(&s);
+	use_changes(&s);
+	use_fork(&s);
+	use_huge(&s);
+	use_file(&s);
+	use_kernel(&s);
+	use_queries(&s);
+	session_close(&s);
+}
+
+static void phase_little(void)
+{
+	struct session s;
+
+	session_open(&s);
+	use_small(&s);
+	session_close(&s);
+}
+
+static void read_line(char *line, size_t size)
+{
+	size_t n = 0;
+
+	while (n + 1 < size && read(0, &line[n], 1) == 1 && line[n] != '\n')
+		n++;
+	line[n] = 0;
+}
+
+static void phase_unplug(void)
+{
+	struct session s;
+	char line[32];
+	int err;
+
+	session_open(&s);
+	use_small(&s);
+	puts("ready");
+	fflush(stdout);
+	read_line(line, sizeof(line));
+	/* Into nothing, and no signal. */
+	*s.doorbell = s.next;
+	do {
+		err = session_wait_forever(&s);
+	} while (err != ENODEV && again("WAIT", err));
+	if (err != ENODEV)
+		fail("WAIT after unplug: %s", strerror(err));
+	close(s.fd);
+}
+
+static int wedge(const char *path)
+{
+	int fd = open(path, O_WRONLY), err = 0;
+
+	if (fd < 0)
+		return errno;
+	if (write(fd, "1", 1) != 1)
+		err = errno;
+	close(fd);
+	return err;
+}
+
+static void phase_wedge(const char *path)
+{
+	struct session s;
+	int err;
+
+	session_open(&s);
+	use_small(&s);
+	MUST("wedge", wedge(path));
+	do {
+		err = session_wait_forever(&s);
+	} while (err != EIO && again("WAIT", err));
+	if (err != EIO)
+		fail("WAIT on a dead device: %s", strerror(err));
+	close(s.fd);
+}
+
+static void run_phase(const char *phase, const char *path)
+{
+	if (!strcmp(phase, "use"))
+		phase_use();
+	else if (!strcmp(phase, "little"))
+		phase_little();
+	else if (!strcmp(phase, "unplug"))
+		phase_unplug();
+	else if (!strcmp(phase, "wedge"))
+		phase_wedge(path);
+	else
+		fail("no phase %s", phase);
+}
+
+static uint64_t load_kernel(const char *path)
+{
+	const struct gsvm_kernel *kernel;
+	struct gsvm_program *program;
+	int ret = gsvm_program_load(path, &program);
+
+	if (!ret)
+		ret = gsvm_program_kernel(program, "store", &kernel);
+	if (ret)
+		fail("%s: %s", path, strerror(-ret));
+	return (uintptr_t)kernel;
+}
+
+int main(int argc, char **argv)
+{
+	char line[256], phase[16], path[128];
+	int status;
+	pid_t pid;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: workload PROGRAM\n");
+		return 2;
+	}
+	store_kernel = load_kernel(argv[1]);
+	for (;;) {
+		path[0] = 0;
+		read_line(line, sizeof(line));
+		if (sscanf(line, "%15s %d %d %127s", phase, &budget, &expected, path) < 3)
+			return 0;
+		pid = SYS(fork());
+		if (!pid) {
+			alarm(100);
+			run_phase(phase, path);
+			_exit(0);
+		}
+		SYS(waitpid(pid, &status, 0));
+		if (status)
+			printf("end %d\n", status);
+		else
+			puts("end");
+		fflush(stdout);
+	}
+}
