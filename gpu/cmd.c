@@ -162,8 +162,9 @@ static bool fetch(struct cmd_unit *c)
 	uint32_t n = atomic_load_explicit(&c->tail, memory_order_acquire) - c->head;
 	uint64_t base = c->gpu->reg.cmd_base & GSVM_BASE_ADDR;
 	uint32_t entries = 1u << c->gpu->reg.cmd_log2;
+	const struct gsvm_cmd *slot = NULL;
 	struct gpu *gpu = c->gpu;
-	struct gsvm_cmd *ring;
+	uint64_t at = base;
 
 	c->count = n < BATCH ? n : BATCH;
 	if (!n)
@@ -172,14 +173,18 @@ static bool fetch(struct cmd_unit *c)
 		empty_tlbs(gpu);
 	c->fresh = false;
 
+	/* Slot by slot: an IOMMU may have put the ring together from single pages. */
 	agent_enter(&c->agent);
-	ring = gpu_ptr(gpu, gpu->reg.cmd_base & GSVM_BASE_VRAM, base, entries * sizeof(*ring),
-		       false);
-	for (unsigned int i = 0; ring && i < c->count; i++)
-		c->cmd[i] = ring[(c->head + i) & (entries - 1)];
+	for (unsigned int i = 0; i < c->count; i++) {
+		at = base + ((c->head + i) & (entries - 1)) * sizeof(*slot);
+		slot = gpu_ptr(gpu, gpu->reg.cmd_base & GSVM_BASE_VRAM, at, sizeof(*slot), false);
+		if (!slot)
+			break;
+		c->cmd[i] = *slot;
+	}
 	agent_leave(&c->agent);
-	if (!ring) {
-		unreachable(c, base);
+	if (!slot) {
+		unreachable(c, at);
 		return false;
 	}
 

@@ -165,23 +165,30 @@ static void report_locked(struct gpu *gpu, struct after *after)
 	struct fault_unit *f = gpu->fault;
 	uint32_t first = f->tail;
 	struct gsvm_status *status;
-	struct gsvm_fault *ring;
 
 	if (list_empty(&f->held) || ring_full(gpu) || !atomic_load(&gpu->enabled))
 		return;
-	ring = dma_ptr(gpu, ring_bus, ring_entries(gpu) * sizeof(*ring), true);
 	status = dma_ptr(gpu, status_bus, sizeof(*status), true);
-	if (!ring || !status) {
+	if (!status) {
 		after->dead = true;
-		after->bus = ring ? status_bus : ring_bus;
+		after->bus = status_bus;
 		return;
 	}
 	while (!list_empty(&f->held) && !ring_full(gpu)) {
 		struct fault_wait *w = wait_of(f->held.next, report);
+		uint64_t at = ring_bus + (f->tail & (ring_entries(gpu) - 1)) * sizeof(w->rec);
+		/* Slot by slot: an IOMMU may have put the ring together from single pages. */
+		struct gsvm_fault *slot = dma_ptr(gpu, at, sizeof(*slot), true);
 
+		if (!slot) {
+			after->dead = true;
+			after->bus = at;
+			return;
+		}
 		list_del(&w->report);
 		w->reported = true;
-		ring[f->tail++ & (ring_entries(gpu) - 1)] = w->rec;
+		*slot = w->rec;
+		f->tail++;
 	}
 	/* Pairs with the driver's acquire: it sees the records that it counts. */
 	__atomic_store_n(&status->fault_tail, f->tail, __ATOMIC_RELEASE);
