@@ -12,16 +12,23 @@
 
 #define PAGES	32
 
+/* The GPU has PAGES pages for writing, values from 1 on, when fork comes. */
+static struct child *written_then_forked(struct queue **q, char **p)
+{
+	*q = queue_open();
+	*p = map_anon(PAGES * PAGE);
+	gpu_set(*q, *p, PAGE, PAGES, 1, 1);
+	return gsvm_fork();
+}
+
 /* Parent's GPU writes, the child (alive) keeps the old values. */
 static void cow_parent_gpu_writes(void)
 {
-	struct queue *q = queue_open();
-	char *p = map_anon(PAGES * PAGE);
+	struct queue *q;
 	struct child *c;
+	char *p;
 
-	/* The GPU has the pages for writing when fork comes. */
-	gpu_set(q, p, PAGE, PAGES, 1, 1);
-	c = gsvm_fork();
+	c = written_then_forked(&q, &p);
 	if (!c->pid) {
 		gsvm_hear(c);
 		cpu_check(p, PAGE, PAGES, 1, 1, "child after the parent's GPU wrote");
@@ -46,12 +53,11 @@ static void cow_parent_gpu_writes(void)
 /* Parent's CPU writes after fork: its GPU must follow to the new page. */
 static void cow_parent_cpu_writes(void)
 {
-	struct queue *q = queue_open();
-	char *p = map_anon(PAGES * PAGE);
+	struct queue *q;
 	struct child *c;
+	char *p;
 
-	gpu_set(q, p, PAGE, PAGES, 1, 1);
-	c = gsvm_fork();
+	c = written_then_forked(&q, &p);
 	if (!c->pid) {
 		gsvm_hear(c);
 		cpu_check(p, PAGE, PAGES, 1, 1, "child");
@@ -69,12 +75,11 @@ static void cow_parent_cpu_writes(void)
 /* The child's CPU writes: nothing of it reaches the parent's GPU. */
 static void cow_child_cpu_writes(void)
 {
-	struct queue *q = queue_open();
-	char *p = map_anon(PAGES * PAGE);
+	struct queue *q;
 	struct child *c;
+	char *p;
 
-	gpu_set(q, p, PAGE, PAGES, 1, 1);
-	c = gsvm_fork();
+	c = written_then_forked(&q, &p);
 	if (!c->pid) {
 		cpu_set(p, PAGE, PAGES, 300, 1);
 		gsvm_tell(c);
@@ -94,12 +99,11 @@ static void cow_child_cpu_writes(void)
 /* The child has a GPU of its own on its copy. */
 static void cow_child_gpu_writes(void)
 {
-	struct queue *q = queue_open();
-	char *p = map_anon(PAGES * PAGE);
+	struct queue *q;
 	struct child *c;
+	char *p;
 
-	gpu_set(q, p, PAGE, PAGES, 1, 1);
-	c = gsvm_fork();
+	c = written_then_forked(&q, &p);
 	if (!c->pid) {
 		struct queue *own = queue_open();
 
@@ -123,12 +127,11 @@ static void cow_child_gpu_writes(void)
 
 static void cow_child_gone(void)
 {
-	struct queue *q = queue_open();
-	char *p = map_anon(PAGES * PAGE);
+	struct queue *q;
 	struct child *c;
+	char *p;
 
-	gpu_set(q, p, PAGE, PAGES, 1, 1);
-	c = gsvm_fork();
+	c = written_then_forked(&q, &p);
 	if (!c->pid) {
 		cpu_check(p, PAGE, PAGES, 1, 1, "child");
 		gsvm_exit();
@@ -264,24 +267,21 @@ static void dontfork_wipeonfork(void)
 /* fork() again and again while the GPU counts: each child has a snapshot. */
 static void fork_during_job(void)
 {
-	struct queue *q = queue_open();
-	struct ctl *ctl = map_shared(PAGE);
 	char *p = map_anon(CTL_ITEMS * PAGE);
-	struct gsvm_signal *job = gpu_launch(q, "count", CTL_ITEMS, U(ctl), U(p), PAGE);
+	struct counter job;
 	int round, i;
 
-	for (i = 0; i < CTL_ITEMS; i++)
-		gsvm_await(&ctl->rounds[i], 1, "work-item's first round");
+	counter_start(&job, "count", p, PAGE, CTL_ITEMS);
 	for (round = 0; round < 10; round++) {
 		struct child *c = gsvm_fork();
 
 		if (!c->pid) {
-			uint64_t before[CTL_ITEMS], rounds = gsvm_peek(&ctl->rounds[0]);
+			uint64_t before[CTL_ITEMS], rounds = gsvm_peek(&job.ctl->rounds[0]);
 
 			for (i = 0; i < CTL_ITEMS; i++)
 				before[i] = gsvm_peek((void *)(p + i * PAGE));
 			/* The parent's GPU has gone on since. */
-			gsvm_await(&ctl->rounds[0], rounds + 100, "progress during fork");
+			gsvm_await(&job.ctl->rounds[0], rounds + 100, "progress during fork");
 			for (i = 0; i < CTL_ITEMS; i++)
 				gsvm_assert_eq(gsvm_peek((void *)(p + i * PAGE)), before[i],
 					       "child's snapshot, later");
@@ -289,12 +289,7 @@ static void fork_during_job(void)
 		}
 		gsvm_join(c);
 	}
-	gsvm_poke(&ctl->stop, 1);
-	gpu_wait(q, job);
-	for (i = 0; i < CTL_ITEMS; i++)
-		gsvm_assert_eq(*(uint64_t *)(p + i * PAGE), ctl->rounds[i],
-			       "increments found and made");
-	queue_close(q);
+	counter_end(&job);
 }
 
 /* Huge pages are shared and split by fork like small ones. */

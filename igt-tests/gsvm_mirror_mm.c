@@ -63,30 +63,22 @@ static void soft_dirty_pages(void)
 /* Every increment made after the clear shows, while the job goes on. */
 static void soft_dirty_during_job(void)
 {
-	struct ctl *ctl = map_shared(PAGE);
 	char *p = map_anon(SIZE);
-	struct gsvm_signal *job;
-	struct queue *q;
+	struct counter c;
 	int round, i;
 
 	cpu_set(p, PAGE, PAGES, 0, 0);
 	clear_soft_dirty();
 	gsvm_require(!soft_dirty(p), "the kernel has no soft-dirty tracking\n");
-	q = queue_open();
-	job = gpu_launch(q, "pump", PAGES, U(ctl), U(p), PAGE);
+	counter_start(&c, "pump", p, PAGE, PAGES);
 	for (round = 0; round < 20; round++) {
 		i = round * 5 % PAGES;
 		clear_soft_dirty();
-		gsvm_await(&ctl->rounds[i], gsvm_peek(&ctl->rounds[i]) + 2, "the job's progress");
+		counter_await(&c, i);
 		gsvm_assert(soft_dirty(p + i * PAGE),
 			    "page %d was written after the clear and is not soft-dirty\n", i);
 	}
-	gsvm_poke(&ctl->stop, 1);
-	gpu_wait(q, job);
-	for (i = 0; i < PAGES; i++)
-		gsvm_assert_eq(*(uint64_t *)(p + i * PAGE), ctl->rounds[i],
-			       "count in the page against the work-item's own");
-	queue_close(q);
+	counter_end(&c);
 }
 
 static bool two_nodes(void)
@@ -127,25 +119,15 @@ static void numa_move(void)
 
 static void numa_move_during_job(void)
 {
-	struct ctl *ctl = map_shared(PAGE);
 	char *p = map_anon(SIZE);
-	int status[PAGES], round, i;
-	struct gsvm_signal *job;
-	struct queue *q;
+	int status[PAGES], round;
+	struct counter c;
 
 	gsvm_require(two_nodes(), "the machine has one NUMA node\n");
-	q = queue_open();
-	job = gpu_launch(q, "pump", PAGES, U(ctl), U(p), PAGE);
-	for (i = 0; i < PAGES; i++)
-		gsvm_await(&ctl->rounds[i], 1, "work-item's first round");
+	counter_start(&c, "pump", p, PAGE, PAGES);
 	for (round = 0; round < 30; round++)
 		gsvm_sys(move_to(p, round & 1, status));
-	gsvm_poke(&ctl->stop, 1);
-	gpu_wait(q, job);
-	for (i = 0; i < PAGES; i++)
-		gsvm_assert_eq(*(uint64_t *)(p + i * PAGE), ctl->rounds[i],
-			       "count in the page against the work-item's own");
-	queue_close(q);
+	counter_end(&c);
 }
 
 /* What automatic NUMA balancing does to page tables, made here by mbind(). */
@@ -196,7 +178,7 @@ static void ksm(void)
 		for (merged = true, i = 0; i < PAGES && merged; i++)
 			merged = page_has_flag(a + i * PAGE, KPF_KSM) &&
 				 page_pfn(a + i * PAGE) == page_pfn(b + i * PAGE);
-		usleep(1000);
+		gsvm_pace();	/* ksmd tells nobody what it has merged */
 	} while (!merged && gsvm_deadline(0) < end);
 	gsvm_assert(merged,
 		    "page %d was not merged in 30 s: pagemap %#llx and %#llx, %ld scans, %ld pages shared, %ld volatile\n",
@@ -245,51 +227,33 @@ static void collapse(void)
 
 static void collapse_during_job(void)
 {
-	struct ctl *ctl = map_shared(PAGE);
 	char *p = map_huge_aligned(HUGE);
-	struct queue *q = queue_open();
-	struct gsvm_signal *job;
-	int round, i, done = 0;
+	struct counter c;
+	int round, done = 0;
 
 	cpu_set(p, PAGE, 512, 0, 0);
 	/* Words in the first quarter, the splitting happens in the last. */
-	job = gpu_launch(q, "pump", CTL_ITEMS, U(ctl), U(p), 2 * PAGE);
-	for (i = 0; i < CTL_ITEMS; i++)
-		gsvm_await(&ctl->rounds[i], 1, "work-item's first round");
+	counter_start(&c, "pump", p, 2 * PAGE, CTL_ITEMS);
 	for (round = 0; round < 15; round++) {
 		gsvm_sys(mprotect(p + 400 * PAGE, PAGE, PROT_READ));
 		gsvm_sys(mprotect(p + 400 * PAGE, PAGE, PROT_READ | PROT_WRITE));
 		gsvm_sys(madvise(p + 500 * PAGE, PAGE, MADV_DONTNEED));
 		done += !madvise(p, HUGE, MADV_COLLAPSE);
 	}
-	gsvm_poke(&ctl->stop, 1);
-	gpu_wait(q, job);
-	for (i = 0; i < CTL_ITEMS; i++)
-		gsvm_assert_eq(*(uint64_t *)(p + i * 2 * PAGE), ctl->rounds[i],
-			       "count in the page against the work-item's own");
+	counter_end(&c);
 	gsvm_assert(done, "MADV_COLLAPSE never worked: %s\n", strerror(errno));
-	queue_close(q);
 }
 
 static void compaction_during_job(void)
 {
-	struct ctl *ctl = map_shared(PAGE);
 	char *p = map_anon(CTL_ITEMS * PAGE);
-	struct queue *q = queue_open();
-	struct gsvm_signal *job;
-	int round, i;
+	struct counter c;
+	int round;
 
-	job = gpu_launch(q, "pump", CTL_ITEMS, U(ctl), U(p), PAGE);
-	for (i = 0; i < CTL_ITEMS; i++)
-		gsvm_await(&ctl->rounds[i], 1, "work-item's first round");
+	counter_start(&c, "pump", p, PAGE, CTL_ITEMS);
 	for (round = 0; round < 3; round++)
 		gsvm_assert(write_text("/proc/sys/vm/compact_memory", "1"), "no compaction\n");
-	gsvm_poke(&ctl->stop, 1);
-	gpu_wait(q, job);
-	for (i = 0; i < CTL_ITEMS; i++)
-		gsvm_assert_eq(*(uint64_t *)(p + i * PAGE), ctl->rounds[i],
-			       "count in the page against the work-item's own");
-	queue_close(q);
+	counter_end(&c);
 }
 
 /* Referenced bits are cleared, pages are called cold: nothing may get lost. */

@@ -20,6 +20,12 @@ static void need_swap(void)
 	gsvm_require(swap_available(), "no swap is active\n");
 }
 
+static struct queue *queue_with_swap(void)
+{
+	need_swap();
+	return queue_open();
+}
+
 static void out(char *p, size_t size)
 {
 	size_t at;
@@ -33,11 +39,9 @@ static void out(char *p, size_t size)
 
 static void gpu_written(void)
 {
-	struct queue *q;
+	struct queue *q = queue_with_swap();
 	char *p = map_anon(SIZE);
 
-	need_swap();
-	q = queue_open();
 	gpu_set(q, p, PAGE, PAGES, 1, 1);
 	out(p, SIZE);
 	cpu_check(p, PAGE, PAGES, 1, 1, "GPU-written page after swap");
@@ -46,12 +50,10 @@ static void gpu_written(void)
 
 static void gpu_swaps_in(void)
 {
-	struct queue *q;
+	struct queue *q = queue_with_swap();
 	char *p = map_anon(SIZE);
 	int i;
 
-	need_swap();
-	q = queue_open();
 	cpu_set(p, PAGE, PAGES, 1, 1);
 	for (i = 0; i < 5; i++) {
 		out(p, SIZE);
@@ -69,12 +71,10 @@ static void gpu_swaps_in(void)
  */
 static void dirty_after_cpu_read(void)
 {
-	struct queue *q;
+	struct queue *q = queue_with_swap();
 	char *p = map_anon(SIZE);
 	int i;
 
-	need_swap();
-	q = queue_open();
 	cpu_set(p, PAGE, PAGES, 1, 1);
 	for (i = 0; i < 5; i++) {
 		out(p, SIZE);
@@ -88,12 +88,10 @@ static void dirty_after_cpu_read(void)
 
 static void dirty_after_gpu_read(void)
 {
-	struct queue *q;
+	struct queue *q = queue_with_swap();
 	char *p = map_anon(SIZE);
 	int i;
 
-	need_swap();
-	q = queue_open();
 	cpu_set(p, PAGE, PAGES, 1, 1);
 	for (i = 0; i < 5; i++) {
 		out(p, SIZE);
@@ -122,12 +120,10 @@ static void out_of_memfd(char *p)
 /* A hole that was read is a clean page of zeros, backed by nothing. */
 static void memfd_hole(void)
 {
-	struct queue *q;
+	struct queue *q = queue_with_swap();
 	int fd = make_memfd(SIZE);
 	char *p = map_memfd(fd, SIZE);
 
-	need_swap();
-	q = queue_open();
 	cpu_check(p, PAGE, PAGES, 0, 0, "hole");
 	gpu_set(q, p, PAGE, PAGES, 5, 1);
 	out_of_memfd(p);
@@ -138,13 +134,11 @@ static void memfd_hole(void)
 
 static void memfd_gpu_read_hole(void)
 {
-	struct queue *q;
+	struct queue *q = queue_with_swap();
 	int fd = make_memfd(SIZE);
 	char *p = map_memfd(fd, SIZE);
 	int i;
 
-	need_swap();
-	q = queue_open();
 	gpu_check(q, p, PAGE, PAGES, 0, 0);
 	for (i = 0; i < 4; i++) {
 		gpu_set(q, p, PAGE, PAGES, 5 + i, 1);
@@ -161,11 +155,9 @@ static void memfd_gpu_read_hole(void)
 /* MADV_FREE: a page that the GPU writes afterwards is no longer free. */
 static void madv_free_written(void)
 {
-	struct queue *q;
+	struct queue *q = queue_with_swap();
 	char *p = map_anon(SIZE);
 
-	need_swap();
-	q = queue_open();
 	/* The GPU has the pages for writing when MADV_FREE comes. */
 	gpu_set(q, p, PAGE, PAGES, 1, 1);
 	gsvm_sys(madvise(p, SIZE, MADV_FREE));
@@ -179,13 +171,11 @@ static void madv_free_written(void)
 /* And one that it only reads may go; then both sides see zeros. */
 static void madv_free_read(void)
 {
-	struct queue *q;
+	struct queue *q = queue_with_swap();
 	char *p = map_anon(SIZE);
 	uint64_t cpu, gpu;
 	int i;
 
-	need_swap();
-	q = queue_open();
 	gpu_set(q, p, PAGE, PAGES, 1, 1);
 	gsvm_sys(madvise(p, SIZE, MADV_FREE));
 	gpu_read(q, p);
@@ -202,11 +192,9 @@ static void madv_free_read(void)
 
 static void huge_page(void)
 {
-	struct queue *q;
+	struct queue *q = queue_with_swap();
 	char *p = map_huge_aligned(HUGE);
 
-	need_swap();
-	q = queue_open();
 	gpu_set(q, p, PAGE, 512, 1, 1);
 	gsvm_assert(pageout(p, HUGE), "the huge page stays in memory\n");
 	gpu_check(q, p, PAGE, 512, 1, 1);
@@ -219,28 +207,17 @@ static void huge_page(void)
 /* Pages are taken out again and again while the GPU counts in them. */
 static void during_job(void)
 {
-	struct ctl *ctl = map_shared(PAGE);
 	char *p = map_anon(SIZE);
-	struct gsvm_signal *job;
-	struct queue *q;
+	struct counter c;
 	int i;
 
 	need_swap();
-	q = queue_open();
-	job = gpu_launch(q, "pump", CTL_ITEMS, U(ctl), U(p), PAGE);
+	counter_start(&c, "pump", p, PAGE, CTL_ITEMS);
 	for (i = 0; i < 12; i++) {
-		int item = i * 7 % CTL_ITEMS;
-
-		gsvm_await(&ctl->rounds[item], gsvm_peek(&ctl->rounds[item]) + 2,
-			   "progress under reclaim");
+		counter_await(&c, i * 7 % CTL_ITEMS);
 		gsvm_sys(madvise(p, SIZE, MADV_PAGEOUT));
 	}
-	gsvm_poke(&ctl->stop, 1);
-	gpu_wait(q, job);
-	for (i = 0; i < CTL_ITEMS; i++)
-		gsvm_assert_eq(*(uint64_t *)(p + i * PAGE), ctl->rounds[i],
-			       "count in the page against the work-item's own");
-	queue_close(q);
+	counter_end(&c);
 }
 
 #define CGROUP		"/sys/fs/cgroup/gsvm-test"

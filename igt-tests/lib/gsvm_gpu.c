@@ -15,7 +15,8 @@
 #define MAX_GPUS	8
 #define JOB_MS		60000
 
-static struct queue *queues;
+static struct queue *queues;	/* all that are open */
+static pthread_mutex_t queues_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static bool is_gsvm(int fd)
 {
@@ -96,8 +97,10 @@ struct queue *queue_open_limit(int fd, uint32_t vm, uint32_t hart_limit)
 	q->id = args.queue_id;
 	q->doorbell_page = map_doorbells(fd, args.doorbell_mmap);
 	q->doorbell = (volatile uint64_t *)((char *)q->doorbell_page + args.doorbell_offset);
+	pthread_mutex_lock(&queues_lock);
 	q->list = queues;
 	queues = q;
+	pthread_mutex_unlock(&queues_lock);
 	return q;
 }
 
@@ -132,11 +135,16 @@ static void queue_unmap(struct queue *q)
 void queue_close(struct queue *q)
 {
 	struct queue **p;
+	bool open;
 
+	pthread_mutex_lock(&queues_lock);
 	for (p = &queues; *p && *p != q; p = &(*p)->list)
 		;
-	gsvm_assert(*p == q, "queue_close() of a queue that is not open\n");
-	*p = q->list;
+	open = *p == q;
+	if (open)
+		*p = q->list;
+	pthread_mutex_unlock(&queues_lock);
+	gsvm_assert(open, "queue_close() of a queue that is not open\n");
 	igt_gsvm_queue_destroy(q->fd, q->id, 0);
 	if (q->own_vm)
 		igt_gsvm_vm_destroy(q->fd, q->vm, 0);

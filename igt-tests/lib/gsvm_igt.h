@@ -180,6 +180,30 @@ void gpu_expect(struct queue *q, struct gsvm_signal *signal, struct gpu_error wa
 						  access_, U(addr_), item_ })
 bool gpu_done(struct gsvm_signal *signal);
 
+/**
+ * struct counter - a job whose work-items count, each in a word of its own
+ * @ctl: what they count beside it, and how they are told to stop
+ * @base: the first word; the others follow at @stride
+ * @items: at most CTL_ITEMS
+ *
+ * Between counter_start() and counter_end() the test may do to the memory what
+ * a process does not notice: no increment gets lost.
+ */
+struct counter {
+	struct queue *q;
+	struct ctl *ctl;
+	struct gsvm_signal *job;
+	char *base;
+	size_t stride;
+	uint32_t items;
+};
+
+/* By plain loads and stores; "count" instead of "pump": atomically. All have begun. */
+void counter_start(struct counter *c, const char *kernel, char *base, size_t stride,
+		   uint32_t items);
+void counter_await(struct counter *c, uint32_t item);	/* it has made two more rounds */
+void counter_end(struct counter *c);			/* and every count is right */
+
 /*
  * Short forms: the GPU reads or writes one word, or one word each @stride.
  */

@@ -125,6 +125,15 @@ void gsvm_join(struct child *c)
 	gsvm_assert(!WEXITSTATUS(status), "child: %s\n", message);
 }
 
+int gsvm_reap(struct child *c)
+{
+	int status;
+
+	gsvm_sys(waitpid(c->pid, &status, 0));
+	forget(c);
+	return status;
+}
+
 void gsvm_kill(struct child *c)
 {
 	kill(c->pid, SIGKILL);
@@ -169,6 +178,16 @@ void gsvm_thread_join(struct thread *t)
 	gsvm_assert(!t->message[0], "thread: %s\n", t->message);
 }
 
+void gsvm_threads_join(struct thread *t, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		pthread_join(t[i].id, NULL);
+	for (i = 0; i < n; i++)
+		gsvm_assert(!t[i].message[0], "thread %u: %s\n", i, t[i].message);
+}
+
 uint64_t gsvm_peek(const uint64_t *word)
 {
 	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
@@ -179,10 +198,13 @@ void gsvm_poke(uint64_t *word, uint64_t value)
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
+void gsvm_pace(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
+}
+
 void gsvm_await(const uint64_t *word, uint64_t value, const char *what)
 {
-	/* Only paces the polling: processors are few and emulated. */
-	struct timespec pause = { .tv_nsec = 100000 };
 	int64_t end = gsvm_deadline(PATIENCE_MS);
 	unsigned int i;
 
@@ -191,7 +213,7 @@ void gsvm_await(const uint64_t *word, uint64_t value, const char *what)
 			sched_yield();
 			continue;
 		}
-		nanosleep(&pause, NULL);
+		gsvm_pace();
 		gsvm_assert(gsvm_deadline(0) < end, "%s: %#llx after %d s, expected %#llx\n",
 			    what, (unsigned long long)gsvm_peek(word), PATIENCE_MS / 1000,
 			    (unsigned long long)value);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #define PAGE	4096ul
@@ -34,6 +35,7 @@ void gsvm_tell(struct child *c);		/* let the other side go on */
 void gsvm_hear(struct child *c);		/* wait until it tells */
 void gsvm_exit(void) __attribute__((noreturn));	/* the child is content */
 void gsvm_join(struct child *c);		/* it must have been */
+int gsvm_reap(struct child *c);		/* however it ended: its status */
 void gsvm_kill(struct child *c);		/* SIGKILL, and reap it */
 void gsvm_children_end(void);
 bool gsvm_child_fail(const char *message);	/* false: not in a child */
@@ -49,6 +51,7 @@ struct thread {
 
 void gsvm_thread(struct thread *t, void (*run)(void *), void *arg);
 void gsvm_thread_join(struct thread *t);
+void gsvm_threads_join(struct thread *t, unsigned int n);	/* all, then fails */
 bool gsvm_thread_fail(const char *message);	/* false: not in such a thread */
 
 /* ---- polling ------------------------------------------------------------------ */
@@ -58,8 +61,21 @@ bool gsvm_thread_fail(const char *message);	/* false: not in such a thread */
  * @value. Fails with @what after a minute.
  */
 void gsvm_await(const uint64_t *word, uint64_t value, const char *what);
+/*
+ * Between two looks at what no event announces (memory that the GPU writes,
+ * counters of the kernel): leaves the processor, of which there are few, to
+ * those who are waited for. Nothing depends on how long it takes.
+ */
+void gsvm_pace(void);
 uint64_t gsvm_peek(const uint64_t *word);		/* acquire */
 void gsvm_poke(uint64_t *word, uint64_t value);	/* release */
+
+/* ---- tracepoints -------------------------------------------------------------- */
+
+void trace_start(const char *const *events);	/* "group/event", NULL; skips without */
+void trace_clear(void);
+FILE *trace_open(void);				/* text, from trace_clear() on */
+void trace_stop(void);
 
 /* ---- memory ------------------------------------------------------------------- */
 
