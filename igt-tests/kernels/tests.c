@@ -7,6 +7,7 @@
 #include <gsvm_device.h>
 
 #include "shared.h"
+#include "stress.h"
 
 typedef uint64_t u64;
 
@@ -188,6 +189,84 @@ GSVM_KERNEL(pingpong, 3)(u64 *turn, volatile u64 *word, u64 steps)
 		*word = *word + 1;
 		put(turn, get(turn) + 1);
 	}
+}
+
+static void stress_found(struct stress *st, u64 number, u64 kind, u64 addr, u64 value, u64 low,
+			 u64 high)
+{
+	if (__atomic_fetch_add(&st->bad, 1, __ATOMIC_RELAXED))
+		return;
+	st->number = number;
+	st->addr = addr;
+	st->value = value;
+	st->low = low;
+	st->high = high;
+	put(&st->kind, kind);
+}
+
+/* Is the page what it may be at this moment? */
+static void stress_look(struct stress *st, u64 number, const u64 *page)
+{
+	struct slot *slot = &st->slot[number];
+	u64 k = slot->visits * 7 % PATTERN_WORDS;
+	u64 floor, ceiling, gen, epoch, self, word;
+
+	floor = get(&slot->floor);
+	gen = get(&page[PAGE_GEN]);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	ceiling = get(&slot->ceiling);
+	if ((gen < floor || gen > ceiling) && (gen || get(&slot->zero) <= floor))
+		stress_found(st, number, STRESS_GEN, (u64)&page[PAGE_GEN], gen, floor, ceiling);
+
+	/* Equal epochs, before and after: what lies between is from one page. */
+	epoch = get(&page[PAGE_EPOCH]);
+	self = get(&page[PAGE_SELF]);
+	word = get(&page[PAGE_PATTERN + k]);
+	if (!epoch || get(&page[PAGE_EPOCH]) != epoch)
+		return;
+	if (self != slot->self)
+		stress_found(st, number, STRESS_SELF, (u64)&page[PAGE_SELF], self, slot->self,
+			     epoch);
+	else if (word != stress_pattern(self, epoch, k))
+		stress_found(st, number, STRESS_PATTERN, (u64)&page[PAGE_PATTERN + k], word,
+			     stress_pattern(self, epoch, k), epoch);
+}
+
+/* One more increment, and its word of the trail in the place of an older one. */
+static void stress_write(struct stress *st, u64 number, u64 *page)
+{
+	struct slot *slot = &st->slot[number];
+	u64 count = slot->writes + 1;
+	u64 *trail = &page[PAGE_TRAIL + count % TRAIL_WORDS];
+	u64 old = get(trail);
+
+	if (old && old != stress_trail(slot->self, count - TRAIL_WORDS))
+		stress_found(st, number, STRESS_TRAIL, (u64)trail, old,
+			     stress_trail(slot->self, count - TRAIL_WORDS), count);
+	__atomic_fetch_add(&page[PAGE_COUNT], 1, __ATOMIC_RELAXED);
+	put(trail, stress_trail(slot->self, count));
+	put(&slot->writes, count);
+}
+
+/* Until told to stop, every work-item goes over its slots. */
+GSVM_KERNEL(stress, 3)(struct stress *st, u64 slots, u64 items)
+{
+	u64 number, mode;
+
+	while (!get(&st->stop))
+		for (number = gsvm_global_id(0); number < slots; number += items) {
+			struct slot *slot = &st->slot[number];
+
+			put(&slot->in, 1);
+			__atomic_thread_fence(__ATOMIC_SEQ_CST);
+			mode = get(&slot->mode);
+			if (mode != SLOT_NONE)
+				stress_look(st, number, (u64 *)slot->addr);
+			if (mode == SLOT_WRITE)
+				stress_write(st, number, (u64 *)slot->addr);
+			put(&slot->in, 0);
+			put(&slot->visits, slot->visits + 1);
+		}
 }
 
 /* Do nothing until the CPU says so; then write the item's number plus one. */

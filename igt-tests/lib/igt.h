@@ -33,6 +33,7 @@ void __igt_fail_assert(const char *domain, const char *file, int line, const cha
 void __igt_skip_check(const char *file, int line, const char *func, const char *check,
 		      const char *fmt, ...)
 	__attribute__((noreturn, format(printf, 5, 6)));
+void igt_emit_ignore_dmesg_regex(const char *regex);
 void igt_set_timeout(unsigned int seconds, const char *op);
 void igt_reset_timeout(void);
 
