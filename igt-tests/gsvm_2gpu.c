@@ -168,6 +168,42 @@ static void race_both(void)
 	close_two(q);
 }
 
+/*
+ * Both flush at the same time: each has been told before the first one is
+ * waited for.
+ */
+static void flush_together(void)
+{
+	static const char *const events[] = { "gsvm/gsvm_cmd_submit", "gsvm/gsvm_cmd_wait", NULL };
+	char *p = map_anon(PAGES * PAGE), line[512], who[32], order[16] = "";
+	struct queue *q[2];
+	unsigned int n = 0;
+	FILE *f;
+	int i;
+
+	open_two(q);
+	for (i = 0; i < 2; i++)
+		gpu_set(q[i], p, PAGE, PAGES, 1, 1);
+	trace_start(events);
+	trace_clear();
+	gsvm_sys(munmap(p, PAGES * PAGE));
+	f = trace_open();
+	snprintf(who, sizeof(who), "-%d ", getpid());
+	while (fgets(line, sizeof(line), f) && n < sizeof(order) - 1) {
+		if (!strstr(line, who))
+			continue;
+		if (strstr(line, "gsvm_cmd_submit") && strstr(line, "inval-range"))
+			order[n++] = 's';
+		else if (strstr(line, "gsvm_cmd_wait"))
+			order[n++] = 'w';
+	}
+	fclose(f);
+	trace_stop();
+	gsvm_assert(!strncmp(order, "ssw", 3),
+		    "munmap sent (s) and waited (w) in this order: %s\n", order);
+	close_two(q);
+}
+
 /* An error on one is none on the other. */
 static void independent(void)
 {
@@ -188,6 +224,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "cross-barrier", cross_barrier, "one waits for the other's signal" },
 	{ "invalidate-both", invalidate_both, "a change reaches both" },
 	{ "race-both", race_both, "generations under two readers" },
+	{ "flush-together", flush_together, "both flush at the same time" },
 	{ "independent", independent, "an error on one leaves the other alone" },
 };
 

@@ -341,6 +341,55 @@ static void unbind_faulting(void)
 	gsvm_assert_eq(gpu_read(queue_open(), &(uint64_t){ 8 }), 8, "after binding again");
 }
 
+static void wedge_device(void)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%s/wedge", pci);
+	gsvm_assert(write_text(path, "1"), "%s: %s\n", path, strerror(errno));
+}
+
+/* The device is given up under a job and two sleepers; bound again, it works. */
+static void wedged(void)
+{
+	struct queue *q = queue_open(), *second = queue_open_vm(q->fd, q->vm);
+	struct ctl *ctl = map_shared(PAGE);
+	uint64_t *words = map_anon(PAGE), value[ITEMS];
+	struct gsvm_signal *never = map_shared(PAGE);
+	struct waiter w[2] = { { .q = q }, { .q = second, .signal = never } };
+	struct drm_gsvm_queue_query r;
+	int i;
+
+	igt_emit_ignore_dmesg_regex("device is wedged: debugfs");
+	find_device(q->fd);
+	never->value = 1;
+	w[0].signal = gpu_launch(q, "count", ITEMS, U(ctl), U(words), 8);
+	gsvm_await(&ctl->rounds[ITEMS - 1], 2, "a counting work-item");
+	for (i = 0; i < 2; i++) {
+		gsvm_thread(&w[i].thread, waiter_loop, &w[i]);
+		gsvm_await(&w[i].asleep, 1, "the sleeper");
+	}
+	wedge_device();
+	for (i = 0; i < ITEMS; i++)
+		value[i] = gsvm_peek(&words[i]);
+	for (i = 0; i < 2; i++) {
+		gsvm_thread_join(&w[i].thread);
+		gsvm_assert(w[i].ret == EIO, "sleeper %d got %s\n", i, strerror(w[i].ret));
+	}
+	igt_gsvm_vm_create(q->fd, EIO);
+	/* Changes of memory have nobody to wait for. */
+	gsvm_sys(mprotect(words, PAGE, PROT_READ));
+	for (i = 0; i < ITEMS; i++)
+		gsvm_assert_eq(gsvm_peek(&words[i]), value[i], "word after the device's end");
+	igt_gsvm_queue_query(q->fd, q->id, &r, 0);
+	gsvm_assert(r.state == DRM_GSVM_QUEUE_DEAD && r.error == DRM_GSVM_ERROR_DEVICE,
+		    "queue of a wedged device: state %u, error %u\n", r.state, r.error);
+	gpu_close_all();
+	gsvm_assert(driver_write("unbind") && driver_write("bind"), "rebind: %s\n",
+		    strerror(errno));
+	gsvm_assert_eq(gpu_read(queue_open(), &(uint64_t){ 8 }), 8, "after binding again");
+}
+
 static const struct gsvm_subtest tests[] = {
 	{ "exit", exit_running, "exit with running work" },
 	{ "kill", kill_running, "kill -9 with running work" },
@@ -351,6 +400,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "kill-waiting", kill_waiting, "kill -9 in the middle of WAIT" },
 	{ "signal-during-wait", signal_during_wait, "signals in the middle of WAIT" },
 	{ "unbind", unbind_running, "unbind and bind with a job, a sleeper and a doorbell" },
+	{ "wedged", wedged, "the device is given up under a job and sleepers" },
 	{ "unbind-faulting", unbind_faulting, "unbind with thousands of faults under way" },
 };
 

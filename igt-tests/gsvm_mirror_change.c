@@ -317,6 +317,80 @@ static void brk_heap(void)
 	queue_close(q);
 }
 
+/* Protection keys are the CPU's threads' own: the GPU is none of them. */
+static void protection_key(void)
+{
+	struct queue *q = queue_open();
+	char *p = map_anon(4 * PAGE);
+	int key = pkey_alloc(0, PKEY_DISABLE_ACCESS);
+
+	gsvm_require(key >= 0, "no protection keys: %s\n", strerror(errno));
+	gsvm_sys(pkey_mprotect(p, 4 * PAGE, PROT_READ | PROT_WRITE, key));
+	gpu_set(q, p, PAGE, 4, 3, 1);
+	gpu_check(q, p, PAGE, 4, 3, 1);
+	gsvm_sys(pkey_set(key, 0));
+	cpu_check(p, PAGE, 4, 3, 1, "memory with a key that has been given back");
+	gsvm_sys(pkey_mprotect(p, 4 * PAGE, PROT_READ | PROT_WRITE, 0));
+	gsvm_sys(pkey_free(key));
+	queue_close(q);
+}
+
+/* One call takes more pieces than fit in one batch of invalidations. */
+static void scattered(void)
+{
+	enum { BLOCKS = 80 };
+	char *p = mmap(NULL, BLOCKS * HUGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct queue *q = queue_open();
+	int i;
+
+	gsvm_assert(p != MAP_FAILED, "mmap\n");
+	gsvm_sys(madvise(p, BLOCKS * HUGE, MADV_NOHUGEPAGE));
+	for (i = 0; i < 3; i++) {
+		gpu_set(q, p, 2 * HUGE, BLOCKS / 2, 1, 1);
+		gsvm_sys(madvise(p, BLOCKS * HUGE, MADV_DONTNEED));
+		gpu_check(q, p, 2 * HUGE, BLOCKS / 2, 0, 0);
+	}
+	munmap(p, BLOCKS * HUGE);
+	queue_close(q);
+}
+
+/* What the driver keeps for a piece of memory goes with the memory. */
+static void metadata_goes(void)
+{
+	enum { BLOCKS = 200 };
+	struct queue *q = queue_open();
+	struct drm_gsvm_vm_query before, full, after;
+	int64_t end = gsvm_deadline(60000);
+	int round;
+	char *p;
+
+	gpu_read(q, &(uint64_t){ 1 });
+	igt_gsvm_vm_query(q->fd, q->vm, &before, 0);
+	for (round = 0; round < 3; round++) {
+		p = mmap(NULL, BLOCKS * HUGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		gsvm_assert(p != MAP_FAILED, "mmap\n");
+		gsvm_sys(madvise(p, BLOCKS * HUGE, MADV_NOHUGEPAGE));
+		gpu_set(q, p, HUGE, BLOCKS, 1, 1);
+		igt_gsvm_vm_query(q->fd, q->vm, &full, 0);
+		gsvm_assert(full.metadata_bytes >= before.metadata_bytes + BLOCKS * PAGE,
+			    "%llu bytes for %u blocks\n", (unsigned long long)full.metadata_bytes,
+			    BLOCKS);
+		gsvm_sys(munmap(p, BLOCKS * HUGE));
+	}
+	/* It is collected a moment later. */
+	do {
+		gsvm_assert(gsvm_deadline(0) < end,
+			    "%llu bytes are still kept for memory that is gone; before: %llu\n",
+			    (unsigned long long)after.metadata_bytes,
+			    (unsigned long long)before.metadata_bytes);
+		gsvm_pace();
+		igt_gsvm_vm_query(q->fd, q->vm, &after, 0);
+	} while (after.metadata_bytes > before.metadata_bytes + BLOCKS * PAGE / 4);
+	queue_close(q);
+}
+
 static const struct gsvm_subtest tests[] = {
 	{ "mprotect-read", mprotect_read, "PROT_READ and back; a write ends the queue" },
 	{ "mprotect-none", mprotect_none, "PROT_NONE and back; a read ends the queue" },
@@ -333,6 +407,9 @@ static const struct gsvm_subtest tests[] = {
 	{ "process-vm", process_vm, "process_vm_readv and _writev against GPU memory" },
 	{ "mlock", mlocked, "locked memory" },
 	{ "brk", brk_heap, "the heap's end goes back and forth" },
+	{ "protection-key", protection_key, "memory that the CPU's threads may not touch" },
+	{ "scattered", scattered, "one call, many blocks with gaps between them" },
+	{ "metadata-goes", metadata_goes, "nothing is kept for memory that is unmapped" },
 };
 
 GSVM_MAIN(tests)

@@ -203,6 +203,9 @@ static void wait_conditions(void)
 		args = wait_args(q, s, cases[i].op, cases[i].value,
 				 cases[i].met ? INT64_MAX : gsvm_deadline(2));
 		igt_gsvm_wait(q->fd, &args, cases[i].met ? 0 : ETIME);
+		/* Before the clock began is over, too. */
+		args = wait_args(q, s, cases[i].op, cases[i].value, INT64_MIN);
+		igt_gsvm_wait(q->fd, &args, cases[i].met ? 0 : ETIME);
 	}
 	queue_close(q);
 }
@@ -274,6 +277,86 @@ static void wait_threads(void)
 	queue_close(q);
 }
 
+/*
+ * WAIT is woken; it does not only look every second, as it does for the case
+ * that an interrupt is lost. One wait may be slow on a busy machine, not most.
+ */
+static void wait_woken(void)
+{
+	struct queue *q = queue_open();
+	uint64_t *out = map_shared(PAGE);
+	unsigned int i, slow = 0;
+
+	for (i = 0; i < 20; i++) {
+		struct ctl *ctl = map_shared(PAGE);
+		struct gsvm_signal *job = gpu_launch(q, "hold", 1, U(ctl), U(out), 8);
+		struct sleeper w = { .q = q, .s = job, .value = 0 };
+		int64_t start;
+
+		gsvm_await(&ctl->rounds[0], 1, "the job's start");
+		gsvm_thread(&w.thread, sleeper_loop, &w);
+		/* Set by WAIT before it sleeps. */
+		while (!__atomic_load_n(&job->irq, __ATOMIC_ACQUIRE))
+			gsvm_pace();
+		start = gsvm_deadline(0);
+		gsvm_poke(&ctl->stop, 1);
+		gsvm_thread_join(&w.thread);
+		slow += gsvm_deadline(0) - start > 400000000;
+		munmap(ctl, PAGE);
+	}
+	gsvm_assert(slow < 10, "%u of 20 waits took most of a second\n", slow);
+	queue_close(q);
+}
+
+/**
+ * struct orphan - a thread whose WAIT loses what it waits for
+ */
+struct orphan {
+	struct queue *q;
+	struct gsvm_signal *s;
+	uint32_t queue_id;
+	int ret;
+	struct thread thread;
+};
+
+static void orphan_loop(void *arg)
+{
+	struct orphan *w = arg;
+	struct drm_gsvm_wait args = wait_args(w->q, w->s, DRM_GSVM_WAIT_EQ, 0,
+					      gsvm_deadline(60000));
+
+	args.queue_id = w->queue_id;
+	w->ret = gsvm_ioctl(w->q->fd, DRM_IOCTL_GSVM_WAIT, &args);
+}
+
+/* Its queue, its VM or both are destroyed while a thread sleeps. */
+static void wait_orphaned(void)
+{
+	static const struct { bool vm, with_queue; int ret; } cases[] = {
+		{ false, true, EIO }, { true, true, EIO }, { true, false, ENOENT },
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct queue *q = queue_open();
+		struct gsvm_signal *s = map_shared(PAGE);
+		struct orphan w = { .q = q, .s = s, .queue_id = cases[i].with_queue ? q->id : 0 };
+
+		s->value = 1;
+		gsvm_thread(&w.thread, orphan_loop, &w);
+		while (!__atomic_load_n(&s->irq, __ATOMIC_ACQUIRE))
+			gsvm_pace();
+		if (cases[i].vm)
+			igt_gsvm_vm_destroy(q->fd, q->vm, 0);
+		else
+			igt_gsvm_queue_destroy(q->fd, q->id, 0);
+		gsvm_thread_join(&w.thread);
+		gsvm_assert(w.ret == cases[i].ret, "case %u: WAIT gave %s\n", i,
+			    strerror(w.ret));
+		gpu_close_all();
+	}
+}
+
 /* Ten thousand queues, one after the other; each one works. */
 static void create_destroy(void)
 {
@@ -336,6 +419,8 @@ static const struct gsvm_subtest tests[] = {
 	{ "wait-conditions", wait_conditions, "EQ, NE, LT, GE, met or not" },
 	{ "wait-timeout", wait_timeout, "ETIME not before the time" },
 	{ "wait-threads", wait_threads, "six sleepers on one signal" },
+	{ "wait-woken", wait_woken, "sleepers are woken by the signal, not by a clock" },
+	{ "wait-orphaned", wait_orphaned, "the queue or the VM goes while somebody waits" },
 	{ "create-destroy", create_destroy, "10,000 queues one after the other" },
 	{ "too-many", too_many, "ENOSPC behind the last queue, and room again" },
 };

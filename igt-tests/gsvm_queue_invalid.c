@@ -25,6 +25,20 @@ static struct drm_gsvm_queue_create good_queue(int fd)
 	};
 }
 
+/* Where addresses end that a process and the GPU can both have. */
+static uint64_t user_end(void)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	bool la57 = false;
+	char line[4096];
+
+	while (f && fgets(line, sizeof(line), f))
+		la57 |= strstr(line, " la57 ") != NULL;
+	if (f)
+		fclose(f);
+	return la57 ? GSVM_PRIVATE_BASE : (1ull << 47) - PAGE;
+}
+
 #define BAD_QUEUE(name, change, err)						\
 	static void name(void)							\
 	{									\
@@ -54,10 +68,25 @@ BAD_QUEUE(queue_ring_unaligned, args.ring += 32, EINVAL)
 BAD_QUEUE(queue_ring_kernel, args.ring = 0xffff888000000000ull, EINVAL)
 BAD_QUEUE(queue_ring_end, args.ring = 0x00007fffffffff80ull, EINVAL)
 BAD_QUEUE(queue_ring_overflow, args.ring = 0xffffffffffffffc0ull, EINVAL)
+BAD_QUEUE(queue_ring_tail, args.ring = user_end() - (RING_PACKETS - 1) * GSVM_PACKET_SIZE, EINVAL)
 BAD_QUEUE(queue_index_null, args.read_index = 0, EINVAL)
 BAD_QUEUE(queue_index_unaligned, args.read_index += 4, EINVAL)
 BAD_QUEUE(queue_index_kernel, args.read_index = 0xffff888000000000ull, EINVAL)
 BAD_QUEUE(queue_index_overflow, args.read_index = 0xfffffffffffffff8ull, EINVAL)
+BAD_QUEUE(queue_index_end, args.read_index = user_end(), EINVAL)
+
+/* The largest of all that is allowed; nothing has to be mapped there yet. */
+static void queue_limits(void)
+{
+	int fd = gpu_open(0);
+	struct drm_gsvm_queue_create args = good_queue(fd);
+
+	args.ring_packets = 65536;
+	args.ring = user_end() - 65536ull * GSVM_PACKET_SIZE;
+	args.read_index = user_end() - 8;
+	CALL(fd, QUEUE_CREATE, &args, 0);
+	close(fd);
+}
 
 /* ---- QUEUE_DESTROY, QUEUE_QUERY ------------------------------------------------------ */
 
@@ -210,12 +239,40 @@ static void mmap_private(void)
 	queue_close(q);
 }
 
+static void mmap_exec(void)
+{
+	struct queue *q = queue_open();
+	void *p = mmap(NULL, PAGE, PROT_WRITE | PROT_EXEC, MAP_SHARED, q->fd, doorbell_offset(q));
+
+	gsvm_assert(p == MAP_FAILED && errno == EINVAL, "mmap with PROT_EXEC: %p, %s\n", p,
+		    strerror(errno));
+	gsvm_assert(mprotect(q->doorbell_page, PAGE, PROT_WRITE | PROT_EXEC) == -1 &&
+		    errno == EACCES, "mprotect with PROT_EXEC: %s\n", strerror(errno));
+	queue_close(q);
+}
+
+/* A handle of another file, or of none: the doorbells belong to a VM. */
+static void mmap_unknown(void)
+{
+	struct queue *q = queue_open();
+	uint64_t offset = doorbell_offset(q);
+	void *p = mmap(NULL, PAGE, PROT_WRITE, MAP_SHARED, q->fd, offset + 1000 * PAGE);
+
+	gsvm_assert(p == MAP_FAILED && errno == ENOENT, "mmap for an unknown VM: %p, %s\n", p,
+		    strerror(errno));
+	p = mmap(NULL, PAGE, PROT_WRITE, MAP_SHARED, q->fd, offset + (1ull << 44));
+	gsvm_assert(p == MAP_FAILED && errno == EINVAL, "mmap beyond all handles: %p, %s\n", p,
+		    strerror(errno));
+	queue_close(q);
+}
+
 /* Another process's memory has no business in this VM. */
 static void other_process(void)
 {
 	struct queue *q = queue_open();
 	struct drm_gsvm_queue_create create = good_queue(q->fd);
 	struct drm_gsvm_wait wait = good_wait(q);
+	uint64_t doorbells = doorbell_offset(q);
 	struct child *c;
 
 	create.vm_id = q->vm;
@@ -229,8 +286,9 @@ static void other_process(void)
 		igt_gsvm_queue_query(q->fd, q->id, &r, EPERM);
 		CALL(q->fd, QUEUE_CREATE, &create, EPERM);
 		CALL(q->fd, WAIT, &wait, EPERM);
-		p = mmap(NULL, PAGE, PROT_WRITE, MAP_SHARED, q->fd, 0);
-		gsvm_assert(p == MAP_FAILED, "doorbells of another process were mapped\n");
+		p = mmap(NULL, PAGE, PROT_WRITE, MAP_SHARED, q->fd, doorbells);
+		gsvm_assert(p == MAP_FAILED && errno == EPERM,
+			    "mmap of another process's doorbells: %p, %s\n", p, strerror(errno));
 		/* Its own VM on the same file is all right, and so is destroying. */
 		igt_gsvm_vm_create(q->fd, 0);
 		igt_gsvm_queue_destroy(q->fd, q->id, 0);
@@ -261,10 +319,13 @@ static const struct gsvm_subtest tests[] = {
 	T("queue-ring-kernel", queue_ring_kernel, "QUEUE_CREATE: ring in kernel addresses"),
 	T("queue-ring-end", queue_ring_end, "QUEUE_CREATE: ring that ends too high"),
 	T("queue-ring-overflow", queue_ring_overflow, "QUEUE_CREATE: ring past 2^64"),
+	T("queue-ring-tail", queue_ring_tail, "QUEUE_CREATE: ring whose last packet is too high"),
 	T("queue-index-null", queue_index_null, "QUEUE_CREATE: read index at 0"),
 	T("queue-index-unaligned", queue_index_unaligned, "QUEUE_CREATE: index not aligned"),
 	T("queue-index-kernel", queue_index_kernel, "QUEUE_CREATE: index in kernel addresses"),
 	T("queue-index-overflow", queue_index_overflow, "QUEUE_CREATE: index at the very end"),
+	T("queue-index-end", queue_index_end, "QUEUE_CREATE: index right behind the end"),
+	T("queue-limits", queue_limits, "QUEUE_CREATE: the largest ring, as high as possible"),
 	T("queue-destroy-pad", queue_destroy_pad, "QUEUE_DESTROY: padding"),
 	T("queue-destroy-unknown", queue_destroy_unknown, "QUEUE_DESTROY: unknown handles"),
 	T("queue-other-file", queue_other_file, "queue handles belong to their file"),
@@ -284,6 +345,8 @@ static const struct gsvm_subtest tests[] = {
 	T("mmap-offset", mmap_offset, "mmap at an offset nobody handed out"),
 	T("mmap-size", mmap_size, "mmap of more than the doorbell page"),
 	T("mmap-private", mmap_private, "private mmap of the doorbells"),
+	T("mmap-exec", mmap_exec, "executable mmap of the doorbells"),
+	T("mmap-unknown", mmap_unknown, "doorbells of a VM that does not exist"),
 	T("other-process", other_process, "VM and queue from a child: EPERM"),
 };
 
