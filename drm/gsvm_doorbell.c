@@ -235,7 +235,9 @@ int gsvm_doorbell_mmap(struct file *filp, struct vm_area_struct *vma)
 		return ret;
 	}
 
-	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
+	/* Nor may mprotect() make it executable later. */
+	vm_flags_mod(vma, VM_IO | VM_PFNMAP | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP,
+		     VM_MAYEXEC);
 	vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
 	vma->vm_pgoff = gsvm_doorbell_pgoff(db);
 	vma->vm_private_data = db;
