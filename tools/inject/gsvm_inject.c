@@ -38,10 +38,12 @@
  * Files in /sys/kernel/debug/gsvm_inject/:
  *
  * - *sites*: write lines "ID SYMBOL OFFSET LENGTH FAILURE", before gsvm.ko is
- *   loaded or after; FAILURE is '-', or what an unmade call leaves, as
- *   "ax=VALUE", "cx=VALUE". "clear" forgets them. Read: what could be probed.
+ *   loaded or after; FAILURE is what an unmade call leaves, "ax=VALUE" or
+ *   "cx=VALUE", or '-' if only allocations inside can fail, or "keep" if nothing
+ *   is to. "clear" forgets them. Read: what could be probed.
  * - *control*: write "off", "count" (from zero), "fail ID CHAIN SKIP NTH TIMES"
- *   or "random PERCENT SEED". NTH 0 fails the call itself; CHAIN 0 is any.
+ *   or "random PERCENT SEED", which fails one of the first three allocations in
+ *   so many calls. NTH 0 fails the call itself; CHAIN 0 is any.
  * - *hits*: what was counted: ID, chain, calls, most allocations in one.
  * - *fired*: how many failures there were, and where.
  * - *strays*: allocations of the driver outside of all sites, since "count".
@@ -92,6 +94,7 @@ struct chain {
  * @length: of the call instruction
  * @reg: what a failure sets: 'a', 'c' or 0
  * @value: to this
+ * @keep: never to fail
  * @in: on the call
  * @out: on the instruction behind it
  * @probed: both are registered
@@ -105,6 +108,7 @@ struct site {
 	unsigned int length;
 	char reg;
 	s64 value;
+	bool keep;
 	struct kprobe in;
 	struct kprobe out;
 	bool probed;
@@ -421,11 +425,9 @@ static bool site_is_chosen(struct site *site, struct chain *chain, unsigned int 
 		*nth = inject.nth;
 		return true;
 	case RANDOM:
-		if (prandom_u32_state(&inject.random) % 100 >= inject.percent)
+		if (site->keep || prandom_u32_state(&inject.random) % 100 >= inject.percent)
 			return false;
-		*nth = prandom_u32_state(&inject.random) % 3;
-		if (!site->reg && !*nth)
-			*nth = 1;
+		*nth = 1 + prandom_u32_state(&inject.random) % 3;
 		return true;
 	default:
 		return false;
@@ -807,7 +809,8 @@ static int site_parse(struct site *site, const char *line)
 	if (sscanf(line, "%u %63s %x %u %31s", &site->id, site->symbol, &site->offset,
 		   &site->length, failure) != 5)
 		return -EINVAL;
-	if (!strcmp(failure, "-"))
+	site->keep = !strcmp(failure, "keep");
+	if (site->keep || !strcmp(failure, "-"))
 		return 0;
 	if (strncmp(failure, "ax=", 3) && strncmp(failure, "cx=", 3))
 		return -EINVAL;

@@ -20,7 +20,7 @@ KMEMLEAK_AGE = 5
 # What a kernel says when something is wrong. A page allocation that failed on
 # request is said, too, with a stack, and is none of that.
 REPORT = re.compile(
-    r'BUG[: ]|WARNING[: ]|KASAN|UBSAN|Oops|general protection|kernel NULL|'
+    r'\bBUG\b|\bWARNING\b|KASAN|UBSAN|Oops|general protection|kernel NULL|'
     r'possible (recursive|circular|irq)|inconsistent lock|lock held|suspicious RCU|'
     r'INFO: (task|rcu|trying)|DEBUG_LOCKS|ODEBUG|refcount_t|list_(add|del) corruption|'
     r'DMA-API|sleeping function|scheduling while|stack-protector|soft lockup|hung|'
