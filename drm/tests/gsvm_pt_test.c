@@ -149,17 +149,23 @@ static void gsvm_pte_test_upgrade(struct kunit *test)
 
 /* ---- 64 KiB groups -------------------------------------------------------- */
 
-/* A table whose three groups around @first could each be one. */
-static u64 *gsvm_test_groups(struct kunit *test, unsigned int first, u64 bits)
+static u64 *gsvm_test_new_table(struct kunit *test)
 {
 	u64 *table = kunit_kcalloc(test, GSVM_BLOCK_PAGES, sizeof(*table), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, table);
+	return table;
+}
+
+/* A table whose three groups around @first could each be one. */
+static void gsvm_test_groups(u64 *table, unsigned int first, u64 bits)
+{
 	unsigned int begin = first ? first - GSVM_CONT_PAGES : 0, i;
 	unsigned int end = min(first + 2 * GSVM_CONT_PAGES, GSVM_BLOCK_PAGES);
 
-	KUNIT_ASSERT_NOT_NULL(test, table);
+	memset(table, 0, GSVM_BLOCK_PAGES * sizeof(*table));
 	for (i = begin; i < end; i++)
 		table[i] = 0x12340000ull + i * 0x1000 + bits;
-	return table;
 }
 
 /* What one entry of sixteen is instead, and whether they are a group all the same. */
@@ -196,15 +202,14 @@ static const unsigned int gsvm_test_group[] = { 0, 16, 256, 496 };
 static void gsvm_pte_test_cont_make(struct kunit *test)
 {
 	const struct gsvm_cont_case *c = test->param_value;
+	u64 *table = gsvm_test_new_table(test), *want = gsvm_test_new_table(test);
 	unsigned int g, odd, i;
 
 	for (g = 0; g < ARRAY_SIZE(gsvm_test_group); g++) {
 		const unsigned int first = gsvm_test_group[g];
 
 		for (odd = 0; odd < GSVM_CONT_PAGES; odd++) {
-			u64 *table = gsvm_test_groups(test, first, 0x97);
-			u64 *want = gsvm_test_groups(test, first, 0x97);
-
+			gsvm_test_groups(table, first, 0x97);
 			table[first + odd] = (table[first + odd] ^ c->flip) + c->add;
 			memcpy(want, table, GSVM_BLOCK_PAGES * sizeof(*table));
 			for (i = first; c->group && i < first + GSVM_CONT_PAGES; i++)
@@ -213,8 +218,6 @@ static void gsvm_pte_test_cont_make(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, c->group, gsvm_pte_cont_make(table, first + odd));
 			KUNIT_EXPECT_MEMEQ_MSG(test, want, table, GSVM_BLOCK_PAGES * sizeof(*want),
 					       "group %u, entry %u", first, odd);
-			kunit_kfree(test, table);
-			kunit_kfree(test, want);
 		}
 	}
 }
@@ -222,57 +225,62 @@ static void gsvm_pte_test_cont_make(struct kunit *test)
 /* Sixteen neighbours in memory, but not from a multiple of 64 KiB. */
 static void gsvm_pte_test_cont_alignment(struct kunit *test)
 {
+	u64 *table = gsvm_test_new_table(test);
 	unsigned int shift, i;
 
 	for (shift = 0; shift < GSVM_CONT_PAGES; shift++) {
-		u64 *table = gsvm_test_groups(test, 16, 0x97);
-
+		gsvm_test_groups(table, 16, 0x97);
 		for (i = 0; i < GSVM_BLOCK_PAGES; i++)
 			if (table[i])
 				table[i] += shift * 0x1000;
 		KUNIT_EXPECT_EQ_MSG(test, !shift, gsvm_pte_cont_make(table, 16), "shift %u", shift);
-		kunit_kfree(test, table);
 	}
 }
 
-/* The device says D in any one entry: afterwards every entry has it. */
+/*
+ * The device says D in entry @odd, and somebody changes entry @asked: afterwards
+ * every entry of the group has D, and none CONT.
+ */
+static void gsvm_pte_expect_break(struct kunit *test, u64 *table, u64 *want, unsigned int first,
+				  unsigned int odd, unsigned int asked)
+{
+	bool wrote = odd < GSVM_CONT_PAGES;
+	unsigned int i;
+
+	gsvm_test_groups(table, first, 0x197);
+	gsvm_test_groups(want, first, 0x197);
+	for (i = first; i < first + GSVM_CONT_PAGES; i++)
+		want[i] = (want[i] & ~GSVM_TEST_CONT) | (wrote ? GSVM_TEST_D : 0);
+	if (wrote) {
+		table[first + odd] |= GSVM_TEST_A | GSVM_TEST_D;
+		want[first + odd] |= GSVM_TEST_A;
+	}
+	KUNIT_EXPECT_TRUE(test, gsvm_pte_cont_break(table, first + asked));
+	KUNIT_EXPECT_MEMEQ_MSG(test, want, table, GSVM_BLOCK_PAGES * sizeof(*want),
+			       "group %u, D in %u, asked for %u", first, odd, asked);
+	KUNIT_EXPECT_FALSE(test, gsvm_pte_cont_break(table, first + asked));
+}
+
 static void gsvm_pte_test_cont_break(struct kunit *test)
 {
-	unsigned int g, odd, asked, i;
+	u64 *table = gsvm_test_new_table(test), *want = gsvm_test_new_table(test);
+	unsigned int g, odd, asked;
 
+	/* The last round of @odd: nobody wrote. */
 	for (g = 0; g < ARRAY_SIZE(gsvm_test_group); g++)
 		for (odd = 0; odd <= GSVM_CONT_PAGES; odd++)
-			for (asked = 0; asked < GSVM_CONT_PAGES; asked += 5) {
-				const unsigned int first = gsvm_test_group[g];
-				u64 *table = gsvm_test_groups(test, first, 0x197);
-				u64 *want = gsvm_test_groups(test, first, 0x197);
-
-				/* The last round: nobody wrote. */
-				if (odd < GSVM_CONT_PAGES)
-					table[first + odd] |= GSVM_TEST_A | GSVM_TEST_D;
-				for (i = first; i < first + GSVM_CONT_PAGES; i++) {
-					want[i] &= ~GSVM_TEST_CONT;
-					if (odd < GSVM_CONT_PAGES)
-						want[i] |= GSVM_TEST_D;
-					want[i] |= table[i] & GSVM_TEST_A;
-				}
-				KUNIT_EXPECT_TRUE(test, gsvm_pte_cont_break(table, first + asked));
-				KUNIT_EXPECT_MEMEQ_MSG(test, want, table,
-						       GSVM_BLOCK_PAGES * sizeof(*want),
-						       "group %u, D in %u, asked for %u",
-						       first, odd, asked);
-				KUNIT_EXPECT_FALSE(test, gsvm_pte_cont_break(table, first + asked));
-				kunit_kfree(test, table);
-				kunit_kfree(test, want);
-			}
+			for (asked = 0; asked < GSVM_CONT_PAGES; asked += 5)
+				gsvm_pte_expect_break(test, table, want, gsvm_test_group[g],
+						      odd, asked);
 }
 
 static void gsvm_pte_test_cont_break_none(struct kunit *test)
 {
-	u64 *table = gsvm_test_groups(test, 16, 0xd7);
-	u64 *want = gsvm_test_groups(test, 16, 0xd7);
+	u64 *table = gsvm_test_new_table(test), *want = gsvm_test_new_table(test);
 	unsigned int i;
 
+	gsvm_test_groups(table, 16, 0xd7);
+	gsvm_test_groups(want, 16, 0xd7);
 	for (i = 0; i < GSVM_BLOCK_PAGES; i++)
 		KUNIT_EXPECT_FALSE(test, gsvm_pte_cont_break(table, i));
 	KUNIT_EXPECT_MEMEQ(test, want, table, GSVM_BLOCK_PAGES * sizeof(*want));
