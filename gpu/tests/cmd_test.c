@@ -399,6 +399,32 @@ static void test_stream(void)
 	end();
 }
 
+/* Behind an IOMMU, a ring can be made of single pages. */
+static void test_pieces(void)
+{
+	struct parked p[100] = {0};
+	unsigned int good = 0;
+
+	begin(1);
+	atomic_store(&f->pages, true);
+	gpu->reg.cmd_log2 = 8;
+	gpu->reg.cmd_base = fake_alloc(f, false, sizeof(*f->cmd) << 8);
+	f->cmd = fake_host(f, false, gpu->reg.cmd_base);
+	gpu->reg.fault_log2 = 7;
+	gpu->reg.fault_base = fake_alloc(f, false, sizeof(*f->fault) << 7);
+	f->fault = fake_host(f, false, gpu->reg.fault_base);
+	for (unsigned int i = 0; i < 200; i++)
+		put(IASID, 5, 0, 0, 0);
+	tap_ok(run() && !f->errors, "commands in a ring of single pages");
+	for (unsigned int i = 0; i < 100; i++)
+		park(&p[i], i, VA + 0x1000 * i);
+	for (unsigned int i = 0; i < f->status->fault_tail; i++)
+		good += f->fault[i].addr == VA + 0x1000 * i && f->fault[i].queue == i;
+	tap_ok(good == 100 && !f->errors, "faults in a ring of single pages");
+	send(RESUME, 1, VA, VA + 0x100000, 0);
+	end();
+}
+
 /* ---- Fatal errors and reset ---- */
 
 static void test_fatal(void)
@@ -649,6 +675,7 @@ int main(void)
 	test_poke();
 	test_doorbell();
 	test_stream();
+	test_pieces();
 	test_fatal();
 	test_reset();
 	test_hammer(false, false);

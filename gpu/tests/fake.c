@@ -39,6 +39,8 @@ WEAK void *dma_ptr(struct gpu *gpu, uint64_t bus, size_t len, bool write)
 		return NULL;
 	if (bus < FAKE_BUS || bus - FAKE_BUS > FAKE_SIZE || len > FAKE_SIZE - (bus - FAKE_BUS))
 		return NULL;
+	if (atomic_load(&f->pages) && bus / 4096 != (bus + len - 1) / 4096)
+		return NULL;
 	return f->bus + (bus - FAKE_BUS);
 }
 

@@ -40,6 +40,8 @@ struct fake {
 
 	/* Window control; by the test, with all agents quiet. */
 	_Atomic bool window, read_only;
+	/* The window is one of 4 KiB windows: nobody gets more than a page at once. */
+	_Atomic bool pages;
 	_Atomic uint64_t generation;
 
 	_Atomic unsigned int irq[GSVM_NUM_VECTORS];
