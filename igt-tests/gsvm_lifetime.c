@@ -251,6 +251,7 @@ static bool driver_write(const char *file)
 struct waiter {
 	struct queue *q;
 	struct gsvm_signal *signal;
+	bool without_queue;
 	uint64_t asleep;
 	int ret;
 	struct thread thread;
@@ -261,7 +262,8 @@ static void waiter_loop(void *arg)
 	struct waiter *w = arg;
 	struct drm_gsvm_wait args = {
 		.vm_id = w->q->vm, .addr = U(w->signal), .op = DRM_GSVM_WAIT_EQ,
-		.timeout_ns = gsvm_deadline(60000), .queue_id = w->q->id,
+		.timeout_ns = gsvm_deadline(60000),
+		.queue_id = w->without_queue ? 0 : w->q->id,
 	};
 
 	gsvm_poke(&w->asleep, 1);
@@ -356,7 +358,10 @@ static void wedged(void)
 	struct ctl *ctl = map_shared(PAGE);
 	uint64_t *words = map_anon(PAGE), value[ITEMS];
 	struct gsvm_signal *never = map_shared(PAGE);
-	struct waiter w[2] = { { .q = q }, { .q = second, .signal = never } };
+	struct waiter w[3] = {
+		{ .q = q }, { .q = second, .signal = never },
+		{ .q = second, .signal = never, .without_queue = true },
+	};
 	struct drm_gsvm_queue_query r;
 	int i;
 
@@ -365,14 +370,14 @@ static void wedged(void)
 	never->value = 1;
 	w[0].signal = gpu_launch(q, "count", ITEMS, U(ctl), U(words), 8);
 	gsvm_await(&ctl->rounds[ITEMS - 1], 2, "a counting work-item");
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 3; i++) {
 		gsvm_thread(&w[i].thread, waiter_loop, &w[i]);
 		gsvm_await(&w[i].asleep, 1, "the sleeper");
 	}
 	wedge_device();
 	for (i = 0; i < ITEMS; i++)
 		value[i] = gsvm_peek(&words[i]);
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 3; i++) {
 		gsvm_thread_join(&w[i].thread);
 		gsvm_assert(w[i].ret == EIO, "sleeper %d got %s\n", i, strerror(w[i].ret));
 	}

@@ -184,6 +184,7 @@ static void wait_conditions(void)
 {
 	static const struct { uint32_t op; int64_t value; bool met; } cases[] = {
 		{ DRM_GSVM_WAIT_EQ, 5, true }, { DRM_GSVM_WAIT_EQ, 4, false },
+		{ DRM_GSVM_WAIT_EQ, 6, false }, { DRM_GSVM_WAIT_NE, 6, true },
 		{ DRM_GSVM_WAIT_NE, 4, true }, { DRM_GSVM_WAIT_NE, 5, false },
 		{ DRM_GSVM_WAIT_LT, 6, true }, { DRM_GSVM_WAIT_LT, 5, false },
 		{ DRM_GSVM_WAIT_LT, -1, false }, { DRM_GSVM_WAIT_GE, 5, true },
@@ -203,6 +204,7 @@ static void wait_conditions(void)
 		args = wait_args(q, s, cases[i].op, cases[i].value,
 				 cases[i].met ? INT64_MAX : gsvm_deadline(2));
 		igt_gsvm_wait(q->fd, &args, cases[i].met ? 0 : ETIME);
+		gsvm_assert_eq(args.observed, 5, "observed value, without a time-out");
 		/* Before the clock began is over, too. */
 		args = wait_args(q, s, cases[i].op, cases[i].value, INT64_MIN);
 		igt_gsvm_wait(q->fd, &args, cases[i].met ? 0 : ETIME);
@@ -216,12 +218,18 @@ static void wait_timeout(void)
 	struct ctl *ctl = map_shared(PAGE);
 	uint64_t *out = map_shared(PAGE);
 	struct gsvm_signal *job = gpu_launch(q, "hold", 1, U(ctl), U(out), 8);
-	int64_t end = gsvm_deadline(50);
-	struct drm_gsvm_wait args = wait_args(q, job, DRM_GSVM_WAIT_EQ, 0, end);
+	static const unsigned int ms[] = { 50, 10, 3, 1 };
+	struct drm_gsvm_wait args;
+	unsigned int i;
+	int64_t end;
 
-	igt_gsvm_wait(q->fd, &args, ETIME);
-	gsvm_assert(gsvm_deadline(0) >= end, "WAIT came back before its time\n");
-	gsvm_assert_eq(args.observed, 1, "observed value");
+	for (i = 0; i < sizeof(ms) / sizeof(ms[0]); i++) {
+		end = gsvm_deadline(ms[i]);
+		args = wait_args(q, job, DRM_GSVM_WAIT_EQ, 0, end);
+		igt_gsvm_wait(q->fd, &args, ETIME);
+		gsvm_assert(gsvm_deadline(0) >= end, "WAIT of %u ms came back early\n", ms[i]);
+		gsvm_assert_eq(args.observed, 1, "observed value");
+	}
 	gsvm_poke(&ctl->stop, 1);
 	gpu_wait(q, job);
 	gsvm_assert_eq(*out, 1, "word of the held job");

@@ -193,13 +193,13 @@ static void child(struct worker *w, struct verdict *v)
 bool change_fork(struct worker *w)
 {
 	struct verdict *v = map_shared(PAGE);
-	bool went_on;
+	bool watch = worker_random(w, 2), effect;
 	int status;
 	pid_t pid;
 
 	pid = gsvm_sys(fork());
 	if (!pid) {
-		if (w->random & 4)
+		if (watch)
 			child(w, v);
 		_exit(0);
 	}
@@ -212,9 +212,9 @@ bool change_fork(struct worker *w)
 	gsvm_assert(!v->bad, "the child's copy of %p changed: word %llu was %#llx, is %#llx\n",
 		    (void *)w->place[v->bad - 1].cell.page, (unsigned long long)v->word,
 		    (unsigned long long)v->was, (unsigned long long)v->is);
-	went_on = v->went_on;
+	effect = !watch || v->went_on;
 	munmap(v, PAGE);
-	return went_on;
+	return effect;
 }
 
 /* ---- merged pages ---------------------------------------------------------- */
