@@ -121,12 +121,15 @@ build: root
 	$(Q)cd $(top) && tools/inroot make -j$(shell nproc) build W=1
 endif
 
-# The driver and its unit tests for the debug kernel.
+# The driver, its unit tests and what makes it fail, for the debug kernel.
 DEBUG_KDIR := $(top)/build/kernel-debug
 
 ifneq ($(in_root),)
 debug-modules:
 	$(Q)$(MAKE) modules KDIR=$(DEBUG_KDIR) MOUT=$(top)/build/out-debug/drm W=1
+	$(Q)$(MAKE) -C $(top)/libsvm O=$(OUT)/libsvm all
+	$(Q)$(MAKE) -C $(top)/tools/inject KDIR=$(DEBUG_KDIR) O=$(top)/build/out-debug/inject \
+		LIBSVM_O=$(OUT)/libsvm W=1
 debug-kernel: debug-modules
 else
 debug-kernel: root
