@@ -130,8 +130,9 @@ static void gsvm_block_mark_dirty(struct gsvm_block *block, unsigned long pfn, u
 }
 
 /*
- * The GPU and the CPU share the memory, with nothing in between; and a page may
- * be mapped any number of times, as the zero page is.
+ * The GPU and the CPU share the memory, with nothing in between: an error instead
+ * of a bounce buffer. And a page may be mapped any number of times, as the zero
+ * page is.
  */
 #define GSVM_BLOCK_DMA_ATTRS	(DMA_ATTR_REQUIRE_COHERENT | DMA_ATTR_SKIP_CPU_SYNC)
 
@@ -151,8 +152,8 @@ VISIBLE_IF_KUNIT dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigne
 	dma = dma_map_page_attrs(dev, page, 0, size, DMA_BIDIRECTIONAL, GSVM_BLOCK_DMA_ATTRS);
 	if (dma_mapping_error(dev, dma))
 		return DMA_MAPPING_ERROR;
-	/* A bounce buffer is not the memory, and unaligned does not fit an entry. */
-	if (dma_need_sync(dev, dma) || !IS_ALIGNED(dma, size) ||
+	/* Unaligned does not fit an entry. */
+	if (!IS_ALIGNED(dma, size) ||
 	    (dma + size - 1) & ~(GSVM_PTE_ADDR | (SZ_4K - 1))) {
 		dma_unmap_page_attrs(dev, dma, size, DMA_BIDIRECTIONAL, GSVM_BLOCK_DMA_ATTRS);
 		return DMA_MAPPING_ERROR;
