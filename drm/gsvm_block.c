@@ -129,6 +129,24 @@ static void gsvm_block_mark_dirty(struct gsvm_block *block, unsigned long pfn, u
 	atomic64_add(nr, &block->mirror->vm->stats.pages_dirtied);
 }
 
+/* Another device's memory is not reached the way RAM is. */
+static bool gsvm_block_can_reach_page(const struct page *page)
+{
+	return !is_pci_p2pdma_page(page) && !is_device_private_page(page);
+}
+
+/**
+ * gsvm_block_can_reach() - is a page of a kind that the device can reach
+ * @hmm_pfn: page as hmm_range_fault() left it
+ *
+ * Return: true if gsvm_block_map() can map it, given memory for the IOMMU's
+ * tables.
+ */
+bool gsvm_block_can_reach(unsigned long hmm_pfn)
+{
+	return hmm_pfn & HMM_PFN_VALID && gsvm_block_can_reach_page(hmm_pfn_to_page(hmm_pfn));
+}
+
 /*
  * The GPU and the CPU share the memory, with nothing in between: an error instead
  * of a bounce buffer. And a page may be mapped any number of times, as the zero
@@ -146,8 +164,7 @@ VISIBLE_IF_KUNIT dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigne
 
 	KUNIT_STATIC_STUB_REDIRECT(gsvm_block_dma_map, block, pfn, size);
 
-	/* Another device's memory is not reached the way RAM is. */
-	if (is_pci_p2pdma_page(page) || is_device_private_page(page))
+	if (!gsvm_block_can_reach_page(page))
 		return DMA_MAPPING_ERROR;
 	dma = dma_map_page_attrs(dev, page, 0, size, DMA_BIDIRECTIONAL, GSVM_BLOCK_DMA_ATTRS);
 	if (dma_mapping_error(dev, dma))

@@ -85,6 +85,7 @@ struct gsvm_block_pages {
 struct gsvm_block_table *gsvm_block_table_alloc(struct gsvm_mirror *mirror);
 void gsvm_block_table_free(struct gsvm_mirror *mirror, struct gsvm_block_table *table);
 
+bool gsvm_block_can_reach(unsigned long hmm_pfn);
 bool gsvm_block_can_be_huge(struct gsvm_block *block, const struct gsvm_block_pages *pages);
 int gsvm_block_map(struct gsvm_block *block, const struct gsvm_block_pages *pages);
 unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsigned int last);

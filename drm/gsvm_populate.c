@@ -274,15 +274,25 @@ static int gsvm_populate_look(struct gsvm_populate *p)
 	return ret;
 }
 
-/* Give up what was found and could still not be mapped. */
-static void gsvm_populate_verify(struct gsvm_populate *p)
+/*
+ * Give up what was found and is out of the device's reach. What is not, and is
+ * not mapped either, lacks an IOMMU mapping for want of memory: -ENOMEM.
+ */
+static int gsvm_populate_verify(struct gsvm_populate *p)
 {
 	unsigned int i;
+	int ret = 0;
 
 	gsvm_block_mapped(p->block, p->req->mapped);
-	for_each_set_bit(i, p->need, GSVM_BLOCK_PAGES)
-		if (!test_bit(i, p->req->mapped))
+	for_each_set_bit(i, p->need, GSVM_BLOCK_PAGES) {
+		if (test_bit(i, p->req->mapped))
+			continue;
+		if (gsvm_block_can_reach(p->pages.pfn[i]))
+			ret = -ENOMEM;
+		else
 			gsvm_page_give_up(p, i, DRM_GSVM_REASON_UNSUPPORTED);
+	}
+	return ret;
 }
 
 /* Map p->pages, inside drm_dev_enter(). 0; -EBUSY: invalidated meanwhile; -ENOMEM; -ENODEV. */
@@ -310,10 +320,8 @@ static int gsvm_populate_commit(struct gsvm_populate *p)
 		if (!block->table)
 			swap(block->table, table);
 		ret = gsvm_block_map(block, &p->pages);
-		if (!ret || ret == -EFAULT) {
-			gsvm_populate_verify(p);
-			ret = 0;
-		}
+		if (!ret || ret == -EFAULT)
+			ret = gsvm_populate_verify(p);
 	}
 	trace_gsvm_map(p->vm->gdev, p->vm->asid, block->start, block->nr_mapped,
 		       block->state == GSVM_BLOCK_HUGE);
