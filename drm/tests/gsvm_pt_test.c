@@ -168,6 +168,15 @@ static void gsvm_test_groups(u64 *table, unsigned int first, u64 bits)
 		table[i] = 0x12340000ull + i * 0x1000 + bits;
 }
 
+/* The first entry that differs is what one wants to see. */
+static void gsvm_test_same_table(struct kunit *test, const u64 *want, const u64 *table)
+{
+	unsigned int i;
+
+	for (i = 0; i < GSVM_BLOCK_PAGES; i++)
+		KUNIT_ASSERT_EQ_MSG(test, want[i], table[i], "entry %u", i);
+}
+
 /* What one entry of sixteen is instead, and whether they are a group all the same. */
 struct gsvm_cont_case {
 	const char *name;
@@ -215,9 +224,10 @@ static void gsvm_pte_test_cont_make(struct kunit *test)
 			for (i = first; c->group && i < first + GSVM_CONT_PAGES; i++)
 				want[i] |= GSVM_TEST_CONT;
 
-			KUNIT_EXPECT_EQ(test, c->group, gsvm_pte_cont_make(table, first + odd));
-			KUNIT_EXPECT_MEMEQ_MSG(test, want, table, GSVM_BLOCK_PAGES * sizeof(*want),
-					       "group %u, entry %u", first, odd);
+			KUNIT_ASSERT_EQ_MSG(test, c->group,
+					    gsvm_pte_cont_make(table, first + odd),
+					    "group %u, entry %u", first, odd);
+			gsvm_test_same_table(test, want, table);
 		}
 	}
 }
@@ -255,10 +265,10 @@ static void gsvm_pte_expect_break(struct kunit *test, u64 *table, u64 *want, uns
 		table[first + odd] |= GSVM_TEST_A | GSVM_TEST_D;
 		want[first + odd] |= GSVM_TEST_A;
 	}
-	KUNIT_EXPECT_TRUE(test, gsvm_pte_cont_break(table, first + asked));
-	KUNIT_EXPECT_MEMEQ_MSG(test, want, table, GSVM_BLOCK_PAGES * sizeof(*want),
-			       "group %u, D in %u, asked for %u", first, odd, asked);
-	KUNIT_EXPECT_FALSE(test, gsvm_pte_cont_break(table, first + asked));
+	KUNIT_ASSERT_TRUE_MSG(test, gsvm_pte_cont_break(table, first + asked),
+			      "group %u, D in %u, asked for %u", first, odd, asked);
+	gsvm_test_same_table(test, want, table);
+	KUNIT_ASSERT_FALSE(test, gsvm_pte_cont_break(table, first + asked));
 }
 
 static void gsvm_pte_test_cont_break(struct kunit *test)
@@ -282,8 +292,8 @@ static void gsvm_pte_test_cont_break_none(struct kunit *test)
 	gsvm_test_groups(table, 16, 0xd7);
 	gsvm_test_groups(want, 16, 0xd7);
 	for (i = 0; i < GSVM_BLOCK_PAGES; i++)
-		KUNIT_EXPECT_FALSE(test, gsvm_pte_cont_break(table, i));
-	KUNIT_EXPECT_MEMEQ(test, want, table, GSVM_BLOCK_PAGES * sizeof(*want));
+		KUNIT_ASSERT_FALSE(test, gsvm_pte_cont_break(table, i));
+	gsvm_test_same_table(test, want, table);
 }
 
 /* ---- The device at work meanwhile ----------------------------------------- */
