@@ -28,7 +28,8 @@
 #define OOM_MESSAGES								\
 	"oom-killer|oom_reaper|[Oo]ut of memory|oom-kill|Memory cgroup|memory: usage|"	\
 	"swap: usage|Tasks state|\\[ *[0-9]+\\] +[0-9]+ +[0-9]+|Call Trace|</?TASK>|"	\
-	"CPU: [0-9]+ |Hardware name|Workqueue: gsvm|^ [a-z_0-9.? ]+\\+0x|R[A-Z0-9]+: |Code: "
+	"CPU: [0-9]+ |Tainted: |Hardware name|Workqueue: gsvm|"				\
+	"[a-zA-Z_0-9.]+\\+0x[0-9a-f]+/0x|R[A-Z0-9]+: |Code: "
 
 /**
  * struct victim - a child that the GPU works for
