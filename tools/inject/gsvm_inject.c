@@ -41,9 +41,11 @@
  *   loaded or after; FAILURE is what an unmade call leaves, "ax=VALUE" or
  *   "cx=VALUE", or '-' if only allocations inside can fail, or "keep" if nothing
  *   is to. "clear" forgets them. Read: what could be probed.
- * - *control*: write "off", "count" (from zero), "fail ID CHAIN SKIP NTH TIMES"
+ * - *control*: write "off", "count" (from zero), "fail ID CHAIN SKIP NTH TIMES
+ *   ALL"
  *   or "random PERCENT SEED", which fails one of the first three allocations in
- *   so many calls. NTH 0 fails the call itself; CHAIN 0 is any.
+ *   so many calls. NTH 0 fails the call itself, ALL 1 all allocations in
+ *   it from the n-th on (many callers try again with other flags); CHAIN 0 is any.
  * - *hits*: what was counted: ID, chain, calls, most allocations in one.
  * - *fired*: how many failures there were, and where.
  * - *strays*: allocations of the driver outside of all sites, since "count".
@@ -124,6 +126,7 @@ struct site {
  * @chain: the way to it
  * @allocs: allocations so far
  * @fail_at: the one to fail, 0: none
+ * @fail_all: and all after it
  */
 struct frame {
 	struct task_struct *task;
@@ -132,6 +135,7 @@ struct frame {
 	struct chain *chain;
 	u32 allocs;
 	u32 fail_at;
+	bool fail_all;
 };
 
 enum mode { OFF, COUNT, FAIL, RANDOM };
@@ -142,7 +146,7 @@ static struct {
 	/* the one to fail */
 	unsigned int id;
 	u32 chain;
-	unsigned int skip, nth, times, percent;
+	unsigned int skip, nth, times, all, percent;
 	struct rnd_state random;
 	/* what came of it */
 	unsigned int fired;
@@ -463,8 +467,10 @@ static int site_enter_locked(struct site *site, struct pt_regs *regs)
 	}
 	if (was_in_task()) {
 		frame = frame_push(site, chain, regs->sp);
-		if (frame && chosen)
+		if (frame && chosen) {
 			frame->fail_at = nth;
+			frame->fail_all = inject.mode == FAIL && inject.all;
+		}
 	}
 	return 0;
 }
@@ -552,8 +558,13 @@ static bool alloc_fails_locked(bool page, const char *what, gfp_t gfp, unsigned 
 		alloc_stray(entries, nr);
 		return false;
 	}
-	if (++frame->allocs != frame->fail_at || (inject.mode == FAIL &&
-						  inject.fired >= inject.times))
+	frame->allocs++;
+	if (!frame->fail_at || frame->allocs < frame->fail_at)
+		return false;
+	/* One failure, however many allocations it takes. */
+	if (frame->allocs > frame->fail_at)
+		return frame->fail_all;
+	if (inject.mode == FAIL && inject.fired >= inject.times)
 		return false;
 	snprintf(text, sizeof(text), "%s order %u gfp %#x", what, order, (__force u32)gfp);
 	note_fired(frame->site, text, entries, nr);
@@ -886,7 +897,7 @@ static void counts_clear(void)
 
 static int control_parse(const char *line)
 {
-	unsigned int id, chain, skip, nth, times, seed;
+	unsigned int id, chain, skip, nth, times, all, seed;
 	unsigned long flags;
 	int ret = 0;
 
@@ -895,12 +906,14 @@ static int control_parse(const char *line)
 	if (!strncmp(line, "count", 5)) {
 		counts_clear();
 		inject.mode = COUNT;
-	} else if (sscanf(line, "fail %u %x %u %u %u", &id, &chain, &skip, &nth, &times) == 5) {
+	} else if (sscanf(line, "fail %u %x %u %u %u %u", &id, &chain, &skip, &nth, &times,
+			  &all) == 6) {
 		inject.id = id;
 		inject.chain = chain;
 		inject.skip = skip;
 		inject.nth = nth;
 		inject.times = times;
+		inject.all = all;
 		inject.mode = FAIL;
 	} else if (sscanf(line, "random %u %u", &inject.percent, &seed) == 2) {
 		prandom_seed_state(&inject.random, seed);
