@@ -207,6 +207,39 @@ static void others_go_on(void)
 	queue_close(q);
 }
 
+/*
+ * Nor those of its own block, which come in one batch with it. Several times,
+ * because the device may report the held one alone.
+ */
+static void block_goes_on(void)
+{
+	struct queue *q = queue_open();
+	struct gsvm_signal *job;
+	struct handler h;
+	unsigned int i, round;
+
+	for (round = 0; round < 8; round++) {
+		char *p = map_huge_aligned(HUGE), *held = p + (PAGES - 1) * PAGE;
+
+		gsvm_sys(madvise(p, HUGE, MADV_NOHUGEPAGE));
+		uffd_open(&h, p, UFFDIO_REGISTER_MODE_MISSING, 0);
+		h.hold = 1;
+		handler_start(&h, 30);
+		job = gpu_launch(q, "store", 64, U(held), PAGE, 7, 0);
+		gsvm_await(&h.held, 1, "the held fault");
+		for (i = 1; i < 64; i++)
+			gsvm_await((const uint64_t *)(held + i * PAGE), 7, "a neighbour's word");
+		gsvm_assert(!gpu_done(job), "the held job is done\n");
+		gsvm_poke(&h.hold, 0);
+		answer_missing(&h, PAGES - 1);
+		gpu_wait(q, job);
+		gsvm_assert_eq(gsvm_peek((const uint64_t *)held), 7, "word in the held page");
+		handler_end(&h);
+		gsvm_sys(munmap(p, HUGE));
+	}
+	queue_close(q);
+}
+
 static void destroy_while_held(void)
 {
 	struct queue *q = queue_open(), *other = queue_open();
@@ -383,6 +416,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "missing-write", missing_write, "and GPU atomics" },
 	{ "missing-exact", missing_exact, "only the touched page is asked for" },
 	{ "others-go-on", others_go_on, "a waiting fault holds up nobody else" },
+	{ "block-goes-on", block_goes_on, "not even in its own block" },
 	{ "destroy-while-held", destroy_while_held, "QUEUE_DESTROY with a waiting fault" },
 	{ "kill-while-held", kill_while_held, "kill -9 with a waiting fault" },
 	{ "write-protect", write_protect_mirrored, "protection of pages the GPU has for writing" },
