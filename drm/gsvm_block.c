@@ -16,7 +16,8 @@
  * - *absent*: entry 0.
  * - *mapped*: entry valid; the DMA mapping belongs to the entry. No reference
  *   on the page is held: the CPU's page table holds it, and does not let go
- *   before the notifier's callbacks have returned.
+ *   before the notifier's callbacks have returned. A page in VRAM is mapped by
+ *   its offset and has no DMA mapping. Both kinds may be mixed in a block.
  * - *zombie*: entry not valid, address still in it. The TLB may still hold the
  *   translation, and an IOMMU must still translate. Only where DMA mappings
  *   have to be undone; elsewhere a page goes straight to absent.
@@ -24,7 +25,9 @@
  * mapped becomes zombie by an invalidation's first pass, zombie becomes absent
  * when the flush is complete, in the second pass. Nothing becomes mapped while
  * any invalidation of the block is between its passes, because the notifier's
- * sequence forbids it. So a zombie never meets a new mapping.
+ * sequence forbids it. A service that zaps what has gone stale is no invalidation
+ * and moves no sequence; therefore nothing becomes mapped while a block has
+ * zombies at all. So a zombie never meets a new mapping.
  *
  * A page the device wrote (D) is marked dirty under the block's lock, in the
  * first pass. Under the lock, because another invalidation of the page, say by
@@ -44,6 +47,7 @@
 #include "gsvm_device.h"
 #include "gsvm_mirror.h"
 #include "gsvm_vm.h"
+#include "gsvm_vram.h"
 
 static struct device *gsvm_block_dev(const struct gsvm_block *block)
 {
@@ -122,16 +126,12 @@ static void gsvm_block_mark_dirty(struct gsvm_block *block, unsigned long pfn, u
 	atomic64_add(nr, &block->mirror->vm->stats.pages_dirtied);
 }
 
-/* DMA address of @size bytes from frame @pfn on, or DMA_MAPPING_ERROR. */
-static dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigned long pfn, size_t size)
+/* DMA address of @size bytes from @page on, or DMA_MAPPING_ERROR. */
+static dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, struct page *page, size_t size)
 {
 	struct device *dev = gsvm_block_dev(block);
-	struct page *page = pfn_to_page(pfn);
 	dma_addr_t dma;
 
-	/* Another device's memory is not reached the way RAM is. */
-	if (is_pci_p2pdma_page(page) || is_device_private_page(page))
-		return DMA_MAPPING_ERROR;
 	dma = dma_map_page_attrs(dev, page, 0, size, DMA_BIDIRECTIONAL, DMA_ATTR_SKIP_CPU_SYNC);
 	if (dma_mapping_error(dev, dma))
 		return DMA_MAPPING_ERROR;
@@ -142,6 +142,28 @@ static dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigned long pfn
 		return DMA_MAPPING_ERROR;
 	}
 	return dma;
+}
+
+/*
+ * Where the device finds @size bytes from frame @pfn on: address and, in *@kind,
+ * GSVM_PTE_KIND_*; or DMA_MAPPING_ERROR.
+ */
+static dma_addr_t gsvm_block_target(struct gsvm_block *block, unsigned long pfn, size_t size,
+				    u64 *kind)
+{
+	struct gsvm_vram *vram = block->mirror->vm->gdev->vram;
+	struct page *page = pfn_to_page(pfn);
+
+	if (gsvm_vram_owns(page) && gsvm_vram_of_page(page) == vram) {
+		*kind = GSVM_PTE_KIND_VRAM;
+		gsvm_vram_touch(vram, pfn);
+		return gsvm_vram_offset(vram, pfn);
+	}
+	/* Another device's memory is not reached the way RAM is. */
+	if (is_pci_p2pdma_page(page) || is_device_private_page(page))
+		return DMA_MAPPING_ERROR;
+	*kind = GSVM_PTE_KIND_BUS;
+	return gsvm_block_dma_map(block, page, size);
 }
 
 static void gsvm_block_dma_unmap(struct gsvm_block *block, u64 pte, size_t size)
@@ -202,7 +224,8 @@ static bool gsvm_block_map_huge(struct gsvm_block *block, const struct gsvm_bloc
 {
 	unsigned long frame = gsvm_block_frame(pages->pfn[0]);
 	u64 rights = gsvm_block_rights(pages->pfn[0], test_bit(0, pages->exec));
-	dma_addr_t dma;
+	dma_addr_t addr;
+	u64 kind;
 
 	if (block->state == GSVM_BLOCK_HUGE) {
 		if (block->huge_pfn != frame)
@@ -212,8 +235,8 @@ static bool gsvm_block_map_huge(struct gsvm_block *block, const struct gsvm_bloc
 	}
 	if (block->state != GSVM_BLOCK_EMPTY)
 		return false;
-	dma = gsvm_block_dma_map(block, frame, GSVM_BLOCK_SIZE);
-	if (dma == DMA_MAPPING_ERROR)
+	addr = gsvm_block_target(block, frame, GSVM_BLOCK_SIZE, &kind);
+	if (addr == DMA_MAPPING_ERROR)
 		return false;
 
 	/*
@@ -224,7 +247,8 @@ static bool gsvm_block_map_huge(struct gsvm_block *block, const struct gsvm_bloc
 		gsvm_block_invalidate_tlb(block, 0, GSVM_BLOCK_PAGES - 1);
 		gsvm_tlb_send(gsvm_mirror_tlb(block->mirror), block->flush);
 	}
-	smp_store_release(block->slot, gsvm_pte_make_huge(dma, rights)); /* pairs with the walk */
+	/* Pairs with the walk. */
+	smp_store_release(block->slot, gsvm_pte_make_huge(addr, rights | kind));
 	block->state = GSVM_BLOCK_HUGE;
 	block->huge_pfn = frame;
 	gsvm_block_count(block, GSVM_BLOCK_PAGES);
@@ -243,7 +267,8 @@ static int gsvm_block_map_page(struct gsvm_block *block, unsigned int i, unsigne
 	unsigned long frame = gsvm_block_frame(hmm_pfn);
 	u64 rights = gsvm_block_rights(hmm_pfn, exec);
 	u64 old = gsvm_pte_read(&entry[i]);
-	dma_addr_t dma;
+	dma_addr_t addr;
+	u64 kind;
 
 	if (gsvm_pte_valid(old)) {
 		/* A changed frame without an invalidation: the caller starts over. */
@@ -256,11 +281,11 @@ static int gsvm_block_map_page(struct gsvm_block *block, unsigned int i, unsigne
 		return 1;
 	}
 
-	dma = gsvm_block_dma_map(block, frame, PAGE_SIZE);
-	if (dma == DMA_MAPPING_ERROR)
+	addr = gsvm_block_target(block, frame, PAGE_SIZE, &kind);
+	if (addr == DMA_MAPPING_ERROR)
 		return -EFAULT;
 	block->table->pfn[i] = frame;
-	smp_store_release(&entry[i], gsvm_pte_make(dma, rights)); /* pairs with the walk */
+	smp_store_release(&entry[i], gsvm_pte_make(addr, rights | kind)); /* pairs with the walk */
 	gsvm_block_count(block, 1);
 	return 1;
 }
@@ -320,7 +345,7 @@ int gsvm_block_map(struct gsvm_block *block, const struct gsvm_block_pages *page
 		return -ENOMEM;
 	ret = block->state == GSVM_BLOCK_HUGE ? -EAGAIN : gsvm_block_map_table(block, pages);
 	if (ret == -EAGAIN)
-		gsvm_block_zap(block, 0, GSVM_BLOCK_PAGES - 1);
+		gsvm_block_zap(block, 0, GSVM_BLOCK_PAGES - 1, false);
 	return ret;
 }
 
@@ -345,8 +370,16 @@ void gsvm_block_mapped(struct gsvm_block *block, unsigned long *mapped)
 			__set_bit(i, mapped);
 }
 
-static unsigned int gsvm_block_zap_huge(struct gsvm_block *block, bool zombie)
+/* Nothing has to be undone for a page in VRAM. */
+static bool gsvm_block_zombie(const struct gsvm_block *block, u64 pte)
 {
+	return gsvm_mirror_need_unmap(block->mirror) && !gsvm_pte_in_vram(pte);
+}
+
+static unsigned int gsvm_block_zap_huge(struct gsvm_block *block)
+{
+	bool zombie = gsvm_block_zombie(block, gsvm_pte_read(block->slot));
+
 	if (gsvm_pte_zap(block->slot, zombie))
 		gsvm_block_mark_dirty(block, block->huge_pfn, GSVM_BLOCK_PAGES);
 	block->nr_zombies += zombie;
@@ -361,6 +394,7 @@ static unsigned int gsvm_block_zap_huge(struct gsvm_block *block, bool zombie)
  * @block: locked, not torn down
  * @first: first page, 0..511
  * @last: last page, inclusive
+ * @keep_vram: only pages in system memory
  *
  * A 2 MiB leaf goes as a whole, also for a part of it: what is left comes back
  * with the next fault. The caller waits for &gsvm_block.flush afterwards, and
@@ -368,9 +402,9 @@ static unsigned int gsvm_block_zap_huge(struct gsvm_block *block, bool zombie)
  *
  * Return: pages that were mapped and are not any more.
  */
-unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsigned int last)
+unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsigned int last,
+			    bool keep_vram)
 {
-	bool zombie = gsvm_mirror_need_unmap(block->mirror);
 	unsigned int lowest = GSVM_BLOCK_PAGES, highest = 0, nr = 0, i;
 	u64 *entry;
 
@@ -378,23 +412,29 @@ unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsign
 
 	if (block->state == GSVM_BLOCK_EMPTY)
 		return 0;
-	if (block->state == GSVM_BLOCK_HUGE)
-		return gsvm_block_zap_huge(block, zombie);
+	if (block->state == GSVM_BLOCK_HUGE) {
+		if (keep_vram && gsvm_pte_in_vram(gsvm_pte_read(block->slot)))
+			return 0;
+		return gsvm_block_zap_huge(block);
+	}
 
 	entry = block->table->pt.entry;
 	for (i = first; i <= last; i++) {
-		if (!gsvm_pte_valid(gsvm_pte_read(&entry[i])))
+		u64 pte = gsvm_pte_read(&entry[i]);
+		bool zombie = gsvm_block_zombie(block, pte);
+
+		if (!gsvm_pte_valid(pte) || (keep_vram && gsvm_pte_in_vram(pte)))
 			continue;
 		gsvm_pte_cont_break(entry, i);
 		if (gsvm_pte_zap(&entry[i], zombie))
 			gsvm_block_mark_dirty(block, block->table->pfn[i], 1);
+		block->nr_zombies += zombie;
 		lowest = min(lowest, i);
 		highest = i;
 		nr++;
 	}
 	if (!nr)
 		return 0;
-	block->nr_zombies += zombie ? nr : 0;
 	gsvm_block_count(block, -(int)nr);
 	if (!block->nr_mapped)
 		block->state = GSVM_BLOCK_EMPTY;
@@ -478,5 +518,35 @@ void gsvm_block_bury(struct gsvm_block *block)
 		gsvm_block_dma_unmap(block, gsvm_pte_read(pte), PAGE_SIZE);
 		WRITE_ONCE(*pte, 0);
 		block->nr_zombies--;
+	}
+}
+
+/**
+ * gsvm_block_age() - tell VRAM what of it the device has used
+ * @block: locked, not torn down
+ *
+ * Clears the accessed bits that it finds. A translation that is cached sets
+ * them no more, so a page in steady use is seen again when its translation has
+ * been replaced; this is enough to tell it from one that is not used at all.
+ */
+void gsvm_block_age(struct gsvm_block *block)
+{
+	struct gsvm_vram *vram = block->mirror->vm->gdev->vram;
+	unsigned int i;
+
+	lockdep_assert_held(&block->lock);
+
+	if (block->state == GSVM_BLOCK_HUGE) {
+		if (gsvm_pte_in_vram(gsvm_pte_read(block->slot)) && gsvm_pte_age(block->slot))
+			gsvm_vram_touch(vram, block->huge_pfn);
+		return;
+	}
+	if (block->state != GSVM_BLOCK_PAGES_MAPPED)
+		return;
+	for (i = 0; i < GSVM_BLOCK_PAGES; i++) {
+		u64 *pte = &block->table->pt.entry[i];
+
+		if (gsvm_pte_in_vram(gsvm_pte_read(pte)) && gsvm_pte_age(pte))
+			gsvm_vram_touch(vram, block->table->pfn[i]);
 	}
 }

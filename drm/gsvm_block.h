@@ -7,9 +7,11 @@
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 
+#include "gsvm_policy.h"
 #include "gsvm_pt.h"
 
 struct gsvm_mirror;
+struct gsvm_vram_chunk;
 
 /**
  * enum gsvm_block_state - what a block's slot holds
@@ -53,6 +55,9 @@ struct gsvm_block_table {
  * @flush: ticket of the last TLB invalidation that took rights in this block
  * @unmapped: the process has unmapped something here; an empty block can go
  * @gc_link: in the collector's list, protected by &gsvm_mirror.gc_lock
+ * @chunk: VRAM that the block had last, a hint for gsvm_vram_reserve()
+ * @moving: moves under way
+ * @policy: what gsvm_policy.c remembers
  */
 struct gsvm_block {
 	struct mmu_interval_notifier notifier;
@@ -69,6 +74,9 @@ struct gsvm_block {
 	u64 flush;
 	bool unmapped;
 	struct list_head gc_link;
+	struct gsvm_vram_chunk *chunk;
+	atomic_t moving;
+	struct gsvm_block_policy policy;
 };
 
 /**
@@ -87,10 +95,12 @@ void gsvm_block_table_free(struct gsvm_mirror *mirror, struct gsvm_block_table *
 
 bool gsvm_block_can_be_huge(struct gsvm_block *block, const struct gsvm_block_pages *pages);
 int gsvm_block_map(struct gsvm_block *block, const struct gsvm_block_pages *pages);
-unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsigned int last);
+unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsigned int last,
+			    bool keep_vram);
 unsigned int gsvm_block_write_protect(struct gsvm_block *block, unsigned int first,
 				      unsigned int last);
 void gsvm_block_mapped(struct gsvm_block *block, unsigned long *mapped);
 void gsvm_block_bury(struct gsvm_block *block);
+void gsvm_block_age(struct gsvm_block *block);
 
 #endif

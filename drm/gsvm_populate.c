@@ -17,6 +17,10 @@
  * waits (FAULT_FLAG_RETRY_NOWAIT), and such pages are put aside; the caller
  * asks for each of them again, by itself, with patience.
  *
+ * A page in this GPU's VRAM counts as there; whether pages go to VRAM was decided
+ * before (gsvm_migrate.c). A page in another GPU's VRAM does not: the fault
+ * brings it back to where both can reach it.
+ *
  * Everything else in the block that belongs to the same mappings and that the
  * CPU has already is read along by hmm_range_fault() and mapped, with the
  * rights that the CPU's entry has at this moment. Nothing is brought in for
@@ -44,6 +48,7 @@
 #include "gsvm_populate.h"
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
+#include "gsvm_vram.h"
 
 #define GSVM_POPULATE_TRIES	16
 
@@ -111,13 +116,21 @@ static void gsvm_vma_check(struct gsvm_populate *p, const struct vm_area_struct 
 		__clear_bit(i, p->need);
 }
 
+/* Not in the VRAM of another GPU. */
+static bool gsvm_page_reachable(const struct gsvm_populate *p, unsigned long hmm_pfn)
+{
+	struct page *page = hmm_pfn_to_page(hmm_pfn);
+
+	return !gsvm_vram_owns(page) || gsvm_vram_of_page(page) == p->vm->gdev->vram;
+}
+
 static bool gsvm_page_satisfied(const struct gsvm_populate *p, unsigned int i)
 {
 	unsigned long want = HMM_PFN_VALID;
 
 	if (test_bit(i, p->req->write))
 		want |= HMM_PFN_WRITE;
-	return (p->pages.pfn[i] & want) == want;
+	return (p->pages.pfn[i] & want) == want && gsvm_page_reachable(p, p->pages.pfn[i]);
 }
 
 /*
@@ -166,6 +179,7 @@ static int gsvm_snapshot(struct gsvm_populate *p, unsigned long start, unsigned 
 		.start = start,
 		.end = end,
 		.hmm_pfns = &p->pages.pfn[gsvm_page_index(p, start)],
+		.dev_private_owner = (void *)gsvm_vram_owner(),
 	};
 
 	return hmm_range_fault(&range);
@@ -301,6 +315,9 @@ static int gsvm_populate_commit(struct gsvm_populate *p)
 		ret = -ENODEV;
 	} else if (mmu_interval_read_retry(&block->notifier, p->seq)) {
 		ret = -EBUSY;
+	} else if (block->nr_zombies) {
+		/* Zapped by another service, which settles it outside of any invalidation. */
+		ret = -EAGAIN;
 	} else {
 		if (!block->table)
 			swap(block->table, table);

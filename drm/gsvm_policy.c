@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/**
+ * DOC: Migration policy
+ *
+ * Where memory should be is decided here and nowhere else.
+ *
+ * *When to VRAM.* A fault of the GPU in a block moves it, by the VM's policy: at
+ * the first fault (DRM_GSVM_MIGRATE_FIRST, the default), at the second, or
+ * never. DRM_IOCTL_GSVM_PREFETCH moves whatever it is asked to.
+ *
+ * *How much.* A fault moves the pages of its block that are there, in system
+ * memory, private and anonymous: what the process has written near by is what
+ * the GPU will want. Memory that was never touched is made only for a write,
+ * GSVM_POLICY_FILL_PAGES aligned around it, or the whole block if the process
+ * asked for huge pages there (MADV_HUGEPAGE). A read leaves the zero page.
+ *
+ * *What stays.* Pages that others map, too; that are pinned or locked by
+ * mlock(); of files, shared memory, huge page file systems. The GPU reaches them
+ * where they are.
+ *
+ * *How much back.* What a CPU's access needs, see gsvm_stream.c; a 2 MiB page as
+ * a whole.
+ *
+ * *To and fro.* A block that came back to the CPU GSVM_POLICY_RETURNS times in a
+ * row, each time less than GSVM_POLICY_SOON after it had gone to VRAM, is held
+ * in system memory, where both can reach it, for GSVM_POLICY_HOLD; twice as long
+ * each time that it happens again. Nobody waits for anything meanwhile. When
+ * the time is over, the next fault may move it.
+ *
+ * *What did not move.* When an attempt moved nothing, the next one is not made
+ * before GSVM_POLICY_STUCK has passed, twice as long each time.
+ */
+
+#include <linux/jiffies.h>
+#include <linux/minmax.h>
+
+#include <drm/gsvm_drm.h>
+
+#include "gsvm_block.h"
+#include "gsvm_device.h"
+#include "gsvm_policy.h"
+#include "gsvm_vm.h"
+#include "gsvm_vram.h"
+
+#define GSVM_POLICY_SOON	msecs_to_jiffies(50)
+#define GSVM_POLICY_RETURNS	3
+#define GSVM_POLICY_HOLD	msecs_to_jiffies(100)
+#define GSVM_POLICY_STUCK	msecs_to_jiffies(20)
+#define GSVM_POLICY_DOUBLINGS	5
+
+/**
+ * gsvm_policy_wants_vram() - shall a fault move its block to VRAM
+ * @vm: address space
+ * @block: block
+ *
+ * Return: whether it shall be tried.
+ */
+bool gsvm_policy_wants_vram(struct gsvm_vm *vm, struct gsvm_block *block)
+{
+	struct gsvm_block_policy *policy = &block->policy;
+	u32 when = READ_ONCE(vm->migrate);
+
+	if (!vm->gdev->vram || when == DRM_GSVM_MIGRATE_NEVER || gsvm_device_is_wedged(vm->gdev))
+		return false;
+	if (when == DRM_GSVM_MIGRATE_SECOND && !policy->faults) {
+		policy->faults = 1;
+		return false;
+	}
+	if (policy->held && time_before(jiffies, policy->hold_until)) {
+		atomic64_inc(&vm->stats.bounces);
+		return false;
+	}
+	policy->held = false;
+	return !policy->stuck || time_after_eq(jiffies, policy->retry_at);
+}
+
+/**
+ * gsvm_policy_moved_in() - an attempt to move a block to VRAM has ended
+ * @block: block
+ * @pages: pages that moved
+ */
+void gsvm_policy_moved_in(struct gsvm_block *block, unsigned int pages)
+{
+	struct gsvm_block_policy *policy = &block->policy;
+
+	if (pages) {
+		policy->stuck = 0;
+		policy->moved_in = jiffies;
+		return;
+	}
+	policy->retry_at = jiffies + (GSVM_POLICY_STUCK << min_t(u8, policy->stuck,
+								 GSVM_POLICY_DOUBLINGS));
+	policy->stuck = min(policy->stuck + 1, U8_MAX);
+}
+
+/**
+ * gsvm_policy_came_back() - a CPU has fetched pages of a block
+ * @vm: address space
+ * @block: block
+ */
+void gsvm_policy_came_back(struct gsvm_vm *vm, struct gsvm_block *block)
+{
+	struct gsvm_block_policy *policy = &block->policy;
+
+	if (time_after(jiffies, policy->moved_in + GSVM_POLICY_SOON)) {
+		policy->returns = 0;
+		policy->level = 0;
+		return;
+	}
+	if (++policy->returns < GSVM_POLICY_RETURNS)
+		return;
+	policy->returns = 0;
+	policy->hold_until = jiffies + (GSVM_POLICY_HOLD << min_t(u8, policy->level,
+								  GSVM_POLICY_DOUBLINGS));
+	policy->level = min(policy->level + 1, U8_MAX);
+	policy->held = true;
+}
