@@ -352,10 +352,11 @@ void gsvm_vram_disown(struct gsvm_vram_chunk *chunk, const void *owner)
 static struct folio *gsvm_vram_folio(struct gsvm_vram_chunk *chunk, unsigned int first,
 				     unsigned int order)
 {
-	struct folio *folio = pfn_folio(gsvm_chunk_pfn(chunk) + first);
+	struct page *page = pfn_to_page(gsvm_chunk_pfn(chunk) + first);
 
-	zone_device_folio_init(folio, &chunk->vram->pgmap, order);
-	return folio;
+	/* Not yet page_folio(): it may still say that it was part of a large one. */
+	zone_device_folio_init((struct folio *)page, &chunk->vram->pgmap, order);
+	return page_folio(page);
 }
 
 /**
