@@ -55,6 +55,9 @@ struct gsvm_block_table {
  * @flush: ticket of the last TLB invalidation that took rights in this block
  * @unmapped: the process has unmapped something here; an empty block can go
  * @gc_link: in the collector's list, protected by &gsvm_mirror.gc_lock
+ * @soft_dirty: pages whose writing is to be noted again, see gsvm_populate.c; bits
+ *	are set under @lock
+ * @hold_link: in the list of held blocks, protected by &gsvm_hold.lock
  * @chunk: VRAM that the block had last, a hint for gsvm_vram_reserve()
  * @moving: moves under way
  * @policy: what gsvm_policy.c remembers
@@ -74,6 +77,8 @@ struct gsvm_block {
 	u64 flush;
 	bool unmapped;
 	struct list_head gc_link;
+	DECLARE_BITMAP(soft_dirty, GSVM_BLOCK_PAGES);
+	struct list_head hold_link;
 	struct gsvm_vram_chunk *chunk;
 	atomic_t moving;
 	struct gsvm_block_policy policy;

@@ -416,14 +416,21 @@ static bool gsvm_migrate_worth(struct gsvm_look *look, struct gsvm_block *block,
 	return false;
 }
 
-/* Is nothing there yet where the device wants to write first? */
+/*
+ * Is nothing there yet where the device wants to write first? In a mapping that
+ * is anonymous, a page that is not is the zero page, or the huge one.
+ */
 static bool gsvm_migrate_empty(const struct gsvm_look *look, const struct gsvm_request *req)
 {
 	unsigned int first = find_first_bit(req->write, GSVM_BLOCK_PAGES);
+	struct page *page;
 
-	return first < GSVM_BLOCK_PAGES &&
-	       (!(look->pfn[first] & HMM_PFN_VALID) ||
-		is_zero_pfn(page_to_pfn(hmm_pfn_to_page(look->pfn[first]))));
+	if (first >= GSVM_BLOCK_PAGES)
+		return false;
+	if (!(look->pfn[first] & HMM_PFN_VALID))
+		return true;
+	page = hmm_pfn_to_page(look->pfn[first]);
+	return !is_zone_device_page(page) && !folio_test_anon(page_folio(page));
 }
 
 /* What untouched memory a fault makes: around what the device wants to write. */
@@ -524,7 +531,8 @@ void gsvm_migrate_fault(struct gsvm_vm *vm, struct gsvm_block *block, struct gsv
 	struct gsvm_look *look = NULL;
 	struct gsvm_move *move;
 
-	if (!gsvm_policy_wants_vram(vm, block))
+	/* Whoever else is at it moves all of the block, for us too. */
+	if (atomic_read(&block->moving) || !gsvm_policy_wants_vram(vm, block))
 		return;
 	move = gsvm_move_alloc(vm->gdev->vram, GSVM_BLOCK_PAGES);
 	if (move)

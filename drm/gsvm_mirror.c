@@ -155,6 +155,8 @@ static void gsvm_block_invalidate_locked(struct gsvm_block *block,
 		return;
 
 	gsvm_block_clamp(block, range, &first, &last);
+	if (range->event == MMU_NOTIFY_SOFT_DIRTY)
+		bitmap_set(block->soft_dirty, first, last + 1 - first);
 	if (gsvm_event_keeps_pages(range->event)) {
 		nr = gsvm_block_write_protect(block, first, last);
 	} else {
@@ -282,6 +284,7 @@ static struct gsvm_block *gsvm_block_create(struct gsvm_mirror *mirror, unsigned
 	kref_init(&block->ref);
 	mutex_init(&block->lock);
 	INIT_LIST_HEAD(&block->gc_link);
+	INIT_LIST_HEAD(&block->hold_link);
 
 	ret = gsvm_pt_slot(&mirror->pt, start, &block->slot);
 	if (!ret)
@@ -519,6 +522,7 @@ struct gsvm_mirror *gsvm_mirror_create(struct gsvm_vm *vm)
 	spin_lock_init(&mirror->gc_lock);
 	INIT_LIST_HEAD(&mirror->gc_list);
 	INIT_DELAYED_WORK(&mirror->gc_work, gsvm_mirror_collect);
+	gsvm_hold_init(&mirror->hold);
 	return mirror;
 }
 
@@ -556,6 +560,7 @@ void gsvm_mirror_teardown(struct gsvm_mirror *mirror)
 	spin_unlock(&mirror->gc_lock);
 	xa_unlock(&mirror->blocks);
 	cancel_delayed_work_sync(&mirror->gc_work);
+	gsvm_hold_close(&mirror->hold);
 
 	xa_for_each(&mirror->blocks, index, block)
 		gsvm_block_teardown(block);

@@ -7,6 +7,7 @@
 #include <linux/xarray.h>
 
 #include "gsvm_block.h"
+#include "gsvm_hold.h"
 #include "gsvm_pt.h"
 #include "gsvm_tlb.h"
 
@@ -25,6 +26,7 @@ struct gsvm_vm;
  * @gc_lock: protects @gc_list; taken under block locks
  * @gc_list: blocks that lost their last page to an unmap
  * @gc_work: collects them
+ * @hold: blocks that are held in system memory, gsvm_hold.c
  */
 struct gsvm_mirror {
 	struct gsvm_vm *vm;
@@ -36,6 +38,7 @@ struct gsvm_mirror {
 	spinlock_t gc_lock;	/* gc_list */
 	struct list_head gc_list;
 	struct delayed_work gc_work;
+	struct gsvm_hold hold;
 };
 
 struct gsvm_mirror *gsvm_mirror_create(struct gsvm_vm *vm);

@@ -25,7 +25,8 @@
  * row, each time less than GSVM_POLICY_SOON after it had gone to VRAM, is held
  * in system memory, where both can reach it, for GSVM_POLICY_HOLD; twice as long
  * each time that it happens again. Nobody waits for anything meanwhile. When
- * the time is over, the next fault may move it.
+ * the time is over, gsvm_hold.c takes it from the device, so that there is a
+ * fault again, which may move it.
  *
  * *What did not move.* When an attempt moved nothing, the next one is not made
  * before GSVM_POLICY_STUCK has passed, twice as long each time.
@@ -38,6 +39,7 @@
 
 #include "gsvm_block.h"
 #include "gsvm_device.h"
+#include "gsvm_mirror.h"
 #include "gsvm_policy.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
@@ -101,6 +103,7 @@ void gsvm_policy_moved_in(struct gsvm_block *block, unsigned int pages)
 void gsvm_policy_came_back(struct gsvm_vm *vm, struct gsvm_block *block)
 {
 	struct gsvm_block_policy *policy = &block->policy;
+	unsigned long delay;
 
 	if (time_after(jiffies, policy->moved_in + GSVM_POLICY_SOON)) {
 		policy->returns = 0;
@@ -109,9 +112,10 @@ void gsvm_policy_came_back(struct gsvm_vm *vm, struct gsvm_block *block)
 	}
 	if (++policy->returns < GSVM_POLICY_RETURNS)
 		return;
+	delay = GSVM_POLICY_HOLD << min_t(u8, policy->level, GSVM_POLICY_DOUBLINGS);
 	policy->returns = 0;
-	policy->hold_until = jiffies + (GSVM_POLICY_HOLD << min_t(u8, policy->level,
-								  GSVM_POLICY_DOUBLINGS));
 	policy->level = min(policy->level + 1, U8_MAX);
+	policy->hold_until = jiffies + delay;
 	policy->held = true;
+	gsvm_hold_add(&vm->mirror->hold, block, delay);
 }

@@ -19,7 +19,10 @@
  *
  * A page in this GPU's VRAM counts as there; whether pages go to VRAM was decided
  * before (gsvm_migrate.c). A page in another GPU's VRAM does not: the fault
- * brings it back to where both can reach it.
+ * brings it back to where both can reach it. Nor does one in VRAM that is to be
+ * written for the first time since the process's soft-dirty bits were cleared:
+ * the entry of such a page stays writable, and only a fault as the CPU has it
+ * notes that it was written.
  *
  * Everything else in the block that belongs to the same mappings and that the
  * CPU has already is read along by hmm_range_fault() and mapped, with the
@@ -124,13 +127,21 @@ static bool gsvm_page_reachable(const struct gsvm_populate *p, unsigned long hmm
 	return !gsvm_vram_owns(page) || gsvm_vram_of_page(page) == p->vm->gdev->vram;
 }
 
+/* Written without a note of it: see DOC: Populating a block. */
+static bool gsvm_page_unnoted(const struct gsvm_populate *p, unsigned int i)
+{
+	return test_bit(i, p->req->write) && test_bit(i, p->block->soft_dirty) &&
+	       gsvm_vram_owns(hmm_pfn_to_page(p->pages.pfn[i]));
+}
+
 static bool gsvm_page_satisfied(const struct gsvm_populate *p, unsigned int i)
 {
 	unsigned long want = HMM_PFN_VALID;
 
 	if (test_bit(i, p->req->write))
 		want |= HMM_PFN_WRITE;
-	return (p->pages.pfn[i] & want) == want && gsvm_page_reachable(p, p->pages.pfn[i]);
+	return (p->pages.pfn[i] & want) == want && gsvm_page_reachable(p, p->pages.pfn[i]) &&
+	       !gsvm_page_unnoted(p, i);
 }
 
 /*
@@ -148,6 +159,8 @@ static int gsvm_fault_in(struct gsvm_populate *p, struct vm_area_struct *vma, un
 	if (!p->req->patient)
 		flags |= FAULT_FLAG_RETRY_NOWAIT;
 	ret = handle_mm_fault(vma, gsvm_page_addr(p, i), flags, NULL);
+	if (flags & FAULT_FLAG_WRITE && !(ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)))
+		clear_bit(i, p->block->soft_dirty);
 	if (ret & VM_FAULT_COMPLETED)
 		return -EAGAIN;
 	if (ret & VM_FAULT_RETRY && !p->req->patient) {
