@@ -11,10 +11,13 @@
 #   make check        set everything up, run all tests
 #   make check-native        the tests that need no VM
 #   make check-vm TESTS=RE   the tests in VMs, of those the ones that match
+#   make check-debug         the tests on the debug kernel, and the model
 #   make bench        the benchmarks, in a VM
 #   make lint         every linter
 #   make root         only the build root (tools/mkroot)
 #   make build        build everything inside the root, into build/out
+#   make debug-kernel a kernel that tells what is wrong (KASAN, lockdep, KUnit
+#                     and more), and the driver for it
 #   make clean        remove what was built; make distclean: the root as well
 #
 # V=1 shows the commands. CC, CFLAGS, LDFLAGS, PREFIX and DESTDIR are honoured.
@@ -51,7 +54,7 @@ MAKEFLAGS += --no-print-directory
 export V PREFIX DESTDIR
 
 .PHONY: all modules modules_install install uninstall root build demo check \
-	check-native check-vm bench lint clean distclean help
+	check-native check-vm check-debug debug-kernel debug-modules bench lint clean distclean help
 .DELETE_ON_ERROR:
 
 all:
@@ -118,13 +121,27 @@ build: root
 	$(Q)cd $(top) && tools/inroot make -j$(shell nproc) build W=1
 endif
 
+# The driver and its unit tests for the debug kernel.
+DEBUG_KDIR := $(top)/build/kernel-debug
+
+ifneq ($(in_root),)
+debug-modules:
+	$(Q)$(MAKE) modules KDIR=$(DEBUG_KDIR) MOUT=$(top)/build/out-debug/drm W=1
+debug-kernel: debug-modules
+else
+debug-kernel: root
+	$(Q)$(top)/tools/mkkernel debug
+	$(Q)cd $(top) && tools/inroot make debug-modules
+debug-modules: debug-kernel
+endif
+
 demo: build
 	$(Q)cd $(top) && tools/gsvm-vm --gpus 1 -- examples/demo.sh
 
 bench: build
 	$(Q)cd $(top) && tools/gsvm-vm --gpus 1 --mem 4G -- bench/run.sh
 
-check check-native check-vm:
+check check-native check-vm check-debug:
 	$(Q)TESTS='$(TESTS)' $(top)/tools/check $(patsubst check-%,%,$(patsubst check,all,$@))
 
 lint: root

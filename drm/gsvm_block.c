@@ -43,6 +43,9 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
+
 #include "gsvm_block.h"
 #include "gsvm_device.h"
 #include "gsvm_mirror.h"
@@ -74,6 +77,7 @@ struct gsvm_block_table *gsvm_block_table_alloc(struct gsvm_mirror *mirror)
 	atomic64_add(sizeof(*table) + SZ_4K, &mirror->vm->stats.metadata_bytes);
 	return table;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_table_alloc);
 
 /**
  * gsvm_block_table_free() - free a block's table
@@ -88,6 +92,7 @@ void gsvm_block_table_free(struct gsvm_mirror *mirror, struct gsvm_block_table *
 	kfree(table);
 	atomic64_sub(sizeof(*table) + SZ_4K, &mirror->vm->stats.metadata_bytes);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_table_free);
 
 static u64 gsvm_block_rights(unsigned long hmm_pfn, bool exec)
 {
@@ -126,23 +131,34 @@ static void gsvm_block_mark_dirty(struct gsvm_block *block, unsigned long pfn, u
 	atomic64_add(nr, &block->mirror->vm->stats.pages_dirtied);
 }
 
-/* DMA address of @size bytes from @page on, or DMA_MAPPING_ERROR. */
-static dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, struct page *page, size_t size)
+/*
+ * The GPU and the CPU share the memory, with nothing in between; and a page may
+ * be mapped any number of times, as the zero page is.
+ */
+#define GSVM_BLOCK_DMA_ATTRS	(DMA_ATTR_REQUIRE_COHERENT | DMA_ATTR_SKIP_CPU_SYNC)
+
+/* DMA address of @size bytes of RAM from frame @pfn on, or DMA_MAPPING_ERROR. */
+VISIBLE_IF_KUNIT dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigned long pfn,
+					       size_t size)
 {
 	struct device *dev = gsvm_block_dev(block);
 	dma_addr_t dma;
 
-	dma = dma_map_page_attrs(dev, page, 0, size, DMA_BIDIRECTIONAL, DMA_ATTR_SKIP_CPU_SYNC);
+	KUNIT_STATIC_STUB_REDIRECT(gsvm_block_dma_map, block, pfn, size);
+
+	dma = dma_map_page_attrs(dev, pfn_to_page(pfn), 0, size, DMA_BIDIRECTIONAL,
+				 GSVM_BLOCK_DMA_ATTRS);
 	if (dma_mapping_error(dev, dma))
 		return DMA_MAPPING_ERROR;
 	/* A bounce buffer is not the memory, and unaligned does not fit an entry. */
 	if (dma_need_sync(dev, dma) || !IS_ALIGNED(dma, size) ||
 	    (dma + size - 1) & ~(GSVM_PTE_ADDR | (SZ_4K - 1))) {
-		dma_unmap_page_attrs(dev, dma, size, DMA_BIDIRECTIONAL, DMA_ATTR_SKIP_CPU_SYNC);
+		dma_unmap_page_attrs(dev, dma, size, DMA_BIDIRECTIONAL, GSVM_BLOCK_DMA_ATTRS);
 		return DMA_MAPPING_ERROR;
 	}
 	return dma;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_dma_map);
 
 /*
  * Where the device finds @size bytes from frame @pfn on: address and, in *@kind,
@@ -163,14 +179,17 @@ static dma_addr_t gsvm_block_target(struct gsvm_block *block, unsigned long pfn,
 	if (is_pci_p2pdma_page(page) || is_device_private_page(page))
 		return DMA_MAPPING_ERROR;
 	*kind = GSVM_PTE_KIND_BUS;
-	return gsvm_block_dma_map(block, page, size);
+	return gsvm_block_dma_map(block, pfn, size);
 }
 
-static void gsvm_block_dma_unmap(struct gsvm_block *block, u64 pte, size_t size)
+VISIBLE_IF_KUNIT void gsvm_block_dma_unmap(struct gsvm_block *block, u64 pte, size_t size)
 {
+	KUNIT_STATIC_STUB_REDIRECT(gsvm_block_dma_unmap, block, pte, size);
+
 	dma_unmap_page_attrs(gsvm_block_dev(block), pte & GSVM_PTE_ADDR, size, DMA_BIDIRECTIONAL,
-			     DMA_ATTR_SKIP_CPU_SYNC);
+			     GSVM_BLOCK_DMA_ATTRS);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_dma_unmap);
 
 static void gsvm_block_count(struct gsvm_block *block, int pages)
 {
@@ -215,6 +234,7 @@ bool gsvm_block_can_be_huge(struct gsvm_block *block, const struct gsvm_block_pa
 			return false;
 	return true;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_can_be_huge);
 
 /*
  * Map the block with one leaf; it is empty, or is mapped so already and gets
@@ -348,6 +368,7 @@ int gsvm_block_map(struct gsvm_block *block, const struct gsvm_block_pages *page
 		gsvm_block_zap(block, 0, GSVM_BLOCK_PAGES - 1, false);
 	return ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_map);
 
 /**
  * gsvm_block_mapped() - which pages can the device reach
@@ -369,6 +390,7 @@ void gsvm_block_mapped(struct gsvm_block *block, unsigned long *mapped)
 		if (gsvm_pte_valid(gsvm_pte_read(&block->table->pt.entry[i])))
 			__set_bit(i, mapped);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_mapped);
 
 /* Nothing has to be undone for a page in VRAM. */
 static bool gsvm_block_zombie(const struct gsvm_block *block, u64 pte)
@@ -441,6 +463,7 @@ unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsign
 	gsvm_block_invalidate_tlb(block, lowest, highest);
 	return nr;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_zap);
 
 /**
  * gsvm_block_write_protect() - take the right to write from pages
@@ -490,6 +513,7 @@ unsigned int gsvm_block_write_protect(struct gsvm_block *block, unsigned int fir
 		gsvm_block_invalidate_tlb(block, lowest, highest);
 	return nr;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_write_protect);
 
 /**
  * gsvm_block_bury() - undo the DMA mappings of all zombies
@@ -520,6 +544,7 @@ void gsvm_block_bury(struct gsvm_block *block)
 		block->nr_zombies--;
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_bury);
 
 /**
  * gsvm_block_age() - tell VRAM what of it the device has used

@@ -108,4 +108,9 @@ void gsvm_block_mapped(struct gsvm_block *block, unsigned long *mapped);
 void gsvm_block_bury(struct gsvm_block *block);
 void gsvm_block_age(struct gsvm_block *block);
 
+#if IS_ENABLED(CONFIG_KUNIT)
+dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigned long pfn, size_t size);
+void gsvm_block_dma_unmap(struct gsvm_block *block, u64 pte, size_t size);
+#endif
+
 #endif

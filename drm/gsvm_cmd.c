@@ -45,6 +45,9 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
+
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 
@@ -53,13 +56,6 @@
 #include "gsvm_hw.h"
 #include "gsvm_trace.h"
 
-#define GSVM_CMD_LOG2		12
-#define GSVM_CMD_ENTRIES	BIT(GSVM_CMD_LOG2)
-#define GSVM_CMD_IRQ_STRIDE	(GSVM_CMD_ENTRIES / 4)
-
-/* Completion number of what is not submitted: done only when the ring is stopped. */
-#define GSVM_CMD_NEVER		U64_MAX
-
 #define GSVM_CMD_SPIN_NS	(2 * NSEC_PER_USEC)
 #define GSVM_CMD_RECHECK	msecs_to_jiffies(100)
 
@@ -67,33 +63,6 @@ static unsigned int gsvm_cmd_timeout_ms = 10000;
 module_param_named(cmd_timeout_ms, gsvm_cmd_timeout_ms, uint, 0644);
 MODULE_PARM_DESC(cmd_timeout_ms,
 		 "Milliseconds without any completed command after which the device is wedged (default 10000)");
-
-/**
- * struct gsvm_cmdq - the command ring
- * @lock: protects all that follows, but for @wq, and the order of writes to
- *	the tail register
- * @ring: GSVM_CMD_ENTRIES slots, shared with the device
- * @ring_dma: its bus address
- * @tail: commands ever submitted
- * @head: commands known to be complete, at most @tail
- * @head_changed: when @head last moved, or the ring was last empty, in jiffies
- * @closing: no new commands
- * @stopped: no access to @ring, status page and registers any more
- * @full: submissions that met a full ring
- * @wq: waiters for completion and for room
- */
-struct gsvm_cmdq {
-	spinlock_t lock;	/* everything below but @wq */
-	struct gsvm_cmd *ring;
-	dma_addr_t ring_dma;
-	u64 tail;
-	u64 head;
-	unsigned long head_changed;
-	bool closing;
-	bool stopped;
-	u64 full;
-	wait_queue_head_t wq;
-};
 
 /**
  * gsvm_cmd_init - set the command ring up
@@ -244,6 +213,8 @@ u64 gsvm_cmd_submit(struct gsvm_device *gdev, const struct gsvm_cmd *cmds, unsig
 	unsigned int i;
 	u64 seq;
 
+	KUNIT_STATIC_STUB_REDIRECT(gsvm_cmd_submit, gdev, cmds, n);
+
 	might_sleep();
 	if (drm_WARN_ON(&gdev->drm, !n || n > GSVM_CMD_BATCH))
 		return 0;
@@ -277,6 +248,7 @@ u64 gsvm_cmd_submit(struct gsvm_device *gdev, const struct gsvm_cmd *cmds, unsig
 	trace_gsvm_cmd_submit(gdev, cmds[n - 1].op, cmds[n - 1].id, n, seq);
 	return seq;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_cmd_submit);
 
 /**
  * gsvm_cmd_done - ask whether a command is complete
@@ -292,6 +264,7 @@ bool gsvm_cmd_done(struct gsvm_device *gdev, u64 seq)
 {
 	return gsvm_cmd_poll(gdev, seq);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_cmd_done);
 
 static int gsvm_cmd_result(struct gsvm_device *gdev, u64 seq)
 {
@@ -339,6 +312,8 @@ int gsvm_cmd_wait(struct gsvm_device *gdev, u64 seq)
 	u64 begin = ktime_get_ns();
 	int ret;
 
+	KUNIT_STATIC_STUB_REDIRECT(gsvm_cmd_wait, gdev, seq);
+
 	might_sleep();
 
 	if (!gsvm_cmd_spin(gdev, seq))
@@ -348,6 +323,7 @@ int gsvm_cmd_wait(struct gsvm_device *gdev, u64 seq)
 	trace_gsvm_cmd_wait(gdev, seq, ktime_get_ns() - begin, ret);
 	return ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_cmd_wait);
 
 /**
  * gsvm_cmd_irq - GSVM_VEC_CMD
@@ -359,6 +335,7 @@ void gsvm_cmd_irq(struct gsvm_device *gdev)
 {
 	wake_up_all(&gdev->cmdq->wq);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_cmd_irq);
 
 /**
  * gsvm_cmd_wake - let all sleepers look again
@@ -386,6 +363,7 @@ void gsvm_cmd_close(struct gsvm_device *gdev)
 	q->closing = true;
 	spin_unlock(&q->lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_cmd_close);
 
 /**
  * gsvm_cmd_stop - close the ring for good
@@ -406,6 +384,7 @@ void gsvm_cmd_stop(struct gsvm_device *gdev)
 
 	wake_up_all(&q->wq);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_cmd_stop);
 
 /**
  * gsvm_cmd_show - print the ring's state

@@ -62,6 +62,9 @@
 
 #include <linux/dma-mapping.h>
 
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
+
 #include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
@@ -274,6 +277,8 @@ void gsvm_device_unplug(struct gsvm_device *gdev)
  */
 void gsvm_device_wedge(struct gsvm_device *gdev, const char *why)
 {
+	KUNIT_STATIC_STUB_REDIRECT(gsvm_device_wedge, gdev, why);
+
 	if (test_and_set_bit(GSVM_DEVICE_WEDGING, &gdev->state))
 		return;
 
@@ -289,6 +294,7 @@ void gsvm_device_wedge(struct gsvm_device *gdev, const char *why)
 	gsvm_copy_wake(gdev);
 	queue_work(system_dfl_wq, &gdev->wedge_work);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_device_wedge);
 
 /**
  * gsvm_device_check - see whether the device is still there

@@ -60,6 +60,9 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
+
 #include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
@@ -76,12 +79,8 @@
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
 
-/* Records per batch, and batches that exist even when memory does not. */
-#define GSVM_FAULT_BATCH	64
+/* Batches that exist even when memory does not. */
 #define GSVM_FAULT_RESERVE	4
-
-/* Resume commands per service. */
-#define GSVM_FAULT_RESUMES	16
 
 /* Repeats of a service that found no answer, and milliseconds before each. */
 #define GSVM_FAULT_REPLAYS	256
@@ -91,60 +90,6 @@
 static unsigned int gsvm_fault_ring_log2 = 12;
 module_param_named(fault_ring_log2, gsvm_fault_ring_log2, uint, 0444);
 MODULE_PARM_DESC(fault_ring_log2, "log2 of the fault ring's entries, 4 to 16 (default 12)");
-
-/**
- * struct gsvm_fault_unit - the fault ring of one device
- * @ring: records, written by the device
- * @ring_dma: its bus address
- * @log2: log2 of its entries
- * @head: records taken out; the interrupt's thread alone touches it
- * @batches: pool of &gsvm_fault_batch
- */
-struct gsvm_fault_unit {
-	struct gsvm_fault *ring;
-	dma_addr_t ring_dma;
-	unsigned int log2;
-	u32 head;
-	mempool_t batches;
-};
-
-/**
- * struct gsvm_fault_slice - records of one batch that concern one block
- * @work: serves it
- * @batch: batch, with a reference
- * @vm: address space, with a reference
- * @first: first record
- * @nr: records
- * @patient: all are for one page that was put aside before
- * @replays: services that ended without an answer
- * @begin: when the service began, in nanoseconds
- */
-struct gsvm_fault_slice {
-	struct work_struct work;
-	struct gsvm_fault_batch *batch;
-	struct gsvm_vm *vm;
-	unsigned int first;
-	unsigned int nr;
-	bool patient;
-	unsigned int replays;
-	u64 begin;
-};
-
-/**
- * struct gsvm_fault_batch - records under service
- * @ref: one per slice, one for the drain
- * @gdev: device
- * @rec: the records, sorted
- * @nr_slices: slices in use
- * @slice: at most one per record, and one more when its page is put aside
- */
-struct gsvm_fault_batch {
-	struct kref ref;
-	struct gsvm_device *gdev;
-	struct gsvm_fault rec[GSVM_FAULT_BATCH];
-	atomic_t nr_slices;
-	struct gsvm_fault_slice slice[2 * GSVM_FAULT_BATCH];
-};
 
 static void gsvm_fault_batch_release(struct kref *ref)
 {
@@ -207,7 +152,8 @@ static bool gsvm_fault_writes(const struct gsvm_fault *rec)
 }
 
 /* Gather what the slice's records want. Returns whether anything can be served. */
-static bool gsvm_fault_request(struct gsvm_fault_slice *slice, struct gsvm_request *req)
+VISIBLE_IF_KUNIT bool gsvm_fault_request(struct gsvm_fault_slice *slice,
+					 struct gsvm_request *req)
 {
 	bool any = false;
 	unsigned int i;
@@ -228,9 +174,11 @@ static bool gsvm_fault_request(struct gsvm_fault_slice *slice, struct gsvm_reque
 	}
 	return any;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_fault_request);
 
 /* Why a record's access cannot be served; NONE if it can. */
-static u32 gsvm_fault_verdict(const struct gsvm_fault *rec, const struct gsvm_request *req)
+VISIBLE_IF_KUNIT u32 gsvm_fault_verdict(const struct gsvm_fault *rec,
+					const struct gsvm_request *req)
 {
 	unsigned int page = gsvm_fault_page(rec);
 	u32 reason = gsvm_fault_hopeless(rec);
@@ -243,6 +191,7 @@ static u32 gsvm_fault_verdict(const struct gsvm_fault *rec, const struct gsvm_re
 		return DRM_GSVM_REASON_PERMISSION;
 	return req->reason[page];
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_fault_verdict);
 
 static void gsvm_fault_answer(struct gsvm_fault_slice *slice, const struct gsvm_request *req)
 {
@@ -270,7 +219,8 @@ static void gsvm_fault_account(struct gsvm_fault_slice *slice)
  * Let go on what can: accesses to pages that are mapped now. Whoever is parked
  * elsewhere in the block has a record of his own, and would only fault again.
  */
-static void gsvm_fault_resume(struct gsvm_fault_slice *slice, const struct gsvm_request *req)
+VISIBLE_IF_KUNIT void gsvm_fault_resume(struct gsvm_fault_slice *slice,
+					const struct gsvm_request *req)
 {
 	u64 start = round_down(slice->batch->rec[slice->first].addr, GSVM_BLOCK_SIZE);
 	struct gsvm_cmd cmd[GSVM_FAULT_RESUMES] = {};
@@ -292,15 +242,19 @@ static void gsvm_fault_resume(struct gsvm_fault_slice *slice, const struct gsvm_
 	if (n)
 		gsvm_cmd_submit(slice->vm->gdev, cmd, n);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_fault_resume);
 
 static void gsvm_fault_serve(struct work_struct *work);
 
 /* Start a slice of @vm, whose reference it takes over. */
-static void gsvm_fault_start(struct gsvm_fault_batch *batch, struct gsvm_vm *vm,
-			     unsigned int first, unsigned int nr, bool patient)
+VISIBLE_IF_KUNIT void gsvm_fault_start(struct gsvm_fault_batch *batch, struct gsvm_vm *vm,
+				       unsigned int first, unsigned int nr, bool patient)
 {
-	struct gsvm_fault_slice *slice = &batch->slice[atomic_inc_return(&batch->nr_slices) - 1];
+	struct gsvm_fault_slice *slice;
 
+	KUNIT_STATIC_STUB_REDIRECT(gsvm_fault_start, batch, vm, first, nr, patient);
+
+	slice = &batch->slice[atomic_inc_return(&batch->nr_slices) - 1];
 	slice->batch = batch;
 	slice->vm = vm;
 	slice->first = first;
@@ -311,9 +265,11 @@ static void gsvm_fault_start(struct gsvm_fault_batch *batch, struct gsvm_vm *vm,
 	kref_get(&batch->ref);
 	queue_work(patient ? gsvm_patient_wq : gsvm_wq, &slice->work);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_fault_start);
 
 /* A slice of its own for each page that has to be waited for. */
-static void gsvm_fault_put_aside(struct gsvm_fault_slice *slice, const struct gsvm_request *req)
+VISIBLE_IF_KUNIT void gsvm_fault_put_aside(struct gsvm_fault_slice *slice,
+					   const struct gsvm_request *req)
 {
 	const struct gsvm_fault *rec = &slice->batch->rec[slice->first];
 	unsigned int first, end;
@@ -329,6 +285,7 @@ static void gsvm_fault_put_aside(struct gsvm_fault_slice *slice, const struct gs
 					 slice->first + first, end - first, true);
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_fault_put_aside);
 
 /*
  * No answer was found: try again later, or give up. Returns whether the slice
@@ -506,6 +463,7 @@ void gsvm_fault_irq(struct gsvm_device *gdev)
 	ack.arg = gdev->fault->head;
 	gsvm_cmd_submit(gdev, &ack, 1);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_fault_irq);
 
 static void gsvm_fault_fini(struct drm_device *drm, void *data)
 {

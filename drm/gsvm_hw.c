@@ -20,6 +20,8 @@
 #include <linux/iopoll.h>
 #include <linux/ratelimit.h>
 
+#include <kunit/visibility.h>
+
 #include <drm/drm_print.h>
 
 #include "gsvm_cmd.h"
@@ -70,6 +72,7 @@ void gsvm_hw_write32(struct gsvm_device *gdev, u32 reg, u32 value)
 {
 	writel(value, gdev->regs + reg);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_hw_write32);
 
 /**
  * gsvm_hw_write64 - write a 64-bit register

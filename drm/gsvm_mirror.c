@@ -60,6 +60,8 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include <kunit/visibility.h>
+
 #include <drm/drm_drv.h>
 
 #include "gsvm_block.h"
@@ -133,6 +135,7 @@ void gsvm_block_release_if_empty(struct gsvm_block *block)
 		gsvm_block_unmapped(block);
 	mutex_unlock(&block->lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_release_if_empty);
 
 /* Does an invalidation have something to wait for the device for? */
 static bool gsvm_block_must_wait(const struct gsvm_block *block)
@@ -260,6 +263,7 @@ void gsvm_block_put(struct gsvm_block *block)
 {
 	kref_put(&block->ref, gsvm_block_release);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_put);
 
 /* Let lockdep know before the first reclaim does. */
 static void gsvm_block_prime_lockdep(struct gsvm_block *block)
@@ -426,6 +430,7 @@ struct gsvm_block *gsvm_mirror_block_get(struct gsvm_mirror *mirror, u64 addr)
 	other = gsvm_mirror_block_find(mirror, index);
 	return other ? other : ERR_PTR(-EAGAIN);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_mirror_block_get);
 
 /*
  * Take an empty, unmapped block out of the table, unless somebody uses it: the

@@ -43,6 +43,8 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include <kunit/visibility.h>
+
 #include <drm/drm_drv.h>
 #include <drm/gsvm_drm.h>
 
@@ -431,3 +433,4 @@ int gsvm_populate(struct gsvm_vm *vm, struct gsvm_block *block, struct gsvm_requ
 	kfree(p);
 	return ret == -EBUSY ? -EAGAIN : ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_populate);

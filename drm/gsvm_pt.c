@@ -30,6 +30,8 @@
 #include <linux/dma-mapping.h>
 #include <linux/slab.h>
 
+#include <kunit/visibility.h>
+
 #include "gsvm_pt.h"
 
 /**
@@ -59,6 +61,7 @@ int gsvm_pt_table_init(struct device *dev, struct gsvm_pt_table *table)
 	table->entry = dma_alloc_coherent(dev, SZ_4K, &table->dma, GFP_KERNEL | __GFP_NOWARN);
 	return table->entry ? 0 : -ENOMEM;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_pt_table_init);
 
 /**
  * gsvm_pt_table_fini() - free a table
@@ -73,6 +76,7 @@ void gsvm_pt_table_fini(struct device *dev, struct gsvm_pt_table *table)
 		dma_free_coherent(dev, SZ_4K, table->entry, table->dma);
 	table->entry = NULL;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_pt_table_fini);
 
 static size_t gsvm_pt_dir_bytes(unsigned int level)
 {
@@ -132,6 +136,7 @@ int gsvm_pt_init(struct gsvm_pt *pt, struct device *dev)
 	pt->root = gsvm_pt_dir_alloc(pt, GSVM_PT_LEVELS - 1);
 	return pt->root ? 0 : -ENOMEM;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_pt_init);
 
 /**
  * gsvm_pt_fini() - free all directories
@@ -148,6 +153,7 @@ void gsvm_pt_fini(struct gsvm_pt *pt)
 	pt->root = NULL;
 	mutex_unlock(&pt->lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_pt_fini);
 
 /**
  * gsvm_pt_root() - bus address of the root table
@@ -159,6 +165,7 @@ dma_addr_t gsvm_pt_root(const struct gsvm_pt *pt)
 {
 	return pt->root->table.dma;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_pt_root);
 
 static unsigned int gsvm_pt_index(u64 va, unsigned int level)
 {
@@ -208,6 +215,7 @@ out:
 	mutex_unlock(&pt->lock);
 	return ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_pt_slot);
 
 /**
  * gsvm_pte_make() - a 4 KiB leaf
@@ -221,6 +229,7 @@ u64 gsvm_pte_make(dma_addr_t addr, u64 rights)
 {
 	return GSVM_PTE_V | GSVM_PTE_LEAF | GSVM_PTE_KIND_BUS | rights | (addr & GSVM_PTE_ADDR);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_pte_make);
 
 /**
  * gsvm_pte_make_huge() - a 2 MiB leaf for level 1
@@ -233,6 +242,7 @@ u64 gsvm_pte_make_huge(dma_addr_t addr, u64 rights)
 {
 	return gsvm_pte_make(addr & ~(dma_addr_t)(GSVM_BLOCK_SIZE - 1), rights);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_pte_make_huge);
 
 /**
  * gsvm_pte_make_table() - a directory entry
@@ -244,6 +254,7 @@ u64 gsvm_pte_make_table(dma_addr_t addr)
 {
 	return GSVM_PTE_V | GSVM_PTE_KIND_BUS | (addr & GSVM_PTE_ADDR);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_pte_make_table);
 
 /**
  * gsvm_pte_zap() - make a leaf invalid
@@ -263,6 +274,7 @@ bool gsvm_pte_zap(u64 *pte, bool zombie)
 	} while (!try_cmpxchg(pte, &old, new));
 	return old & GSVM_PTE_D;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_pte_zap);
 
 /**
  * gsvm_pte_write_protect() - take the rights to write from a leaf
@@ -280,6 +292,7 @@ bool gsvm_pte_write_protect(u64 *pte)
 	} while (!try_cmpxchg(pte, &old, old & ~(GSVM_PTE_W | GSVM_PTE_AT | GSVM_PTE_D)));
 	return old & GSVM_PTE_D;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_pte_write_protect);
 
 /**
  * gsvm_pte_upgrade() - add rights to a valid leaf
@@ -295,6 +308,7 @@ void gsvm_pte_upgrade(u64 *pte, u64 rights)
 	while (!try_cmpxchg(pte, &old, old | rights))
 		;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_pte_upgrade);
 
 /**
  * gsvm_pte_age() - take the accessed bit from a valid leaf
@@ -347,6 +361,7 @@ bool gsvm_pte_cont_break(u64 *table, unsigned int index)
 			gsvm_pte_upgrade(&table[i], GSVM_PTE_D);
 	return true;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_pte_cont_break);
 
 /**
  * gsvm_pte_cont_make() - make a 64 KiB group if sixteen entries allow it
@@ -374,3 +389,4 @@ bool gsvm_pte_cont_make(u64 *table, unsigned int index)
 		gsvm_pte_upgrade(&table[i], GSVM_PTE_CONT);
 	return true;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_pte_cont_make);

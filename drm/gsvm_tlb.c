@@ -24,6 +24,8 @@
 #include <linux/minmax.h>
 #include <linux/spinlock.h>
 
+#include <kunit/visibility.h>
+
 #include "gsvm_cmd.h"
 #include "gsvm_device.h"
 #include "gsvm_mirror.h"
@@ -90,6 +92,7 @@ unsigned int gsvm_tlb_merge(struct gsvm_tlb_range *range, unsigned int nr, u64 s
 	range[nr].end = end;
 	return nr + 1;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_tlb_merge);
 
 /**
  * gsvm_tlb_add() - put a range into the open batch
@@ -116,6 +119,7 @@ u64 gsvm_tlb_add(struct gsvm_tlb *tlb, u64 start, u64 end)
 	mutex_unlock(&tlb->lock);
 	return ticket;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_tlb_add);
 
 /**
  * gsvm_tlb_send() - have a batch sent to the device
@@ -147,6 +151,7 @@ void gsvm_tlb_send(struct gsvm_tlb *tlb, u64 ticket)
 	}
 	mutex_unlock(&tlb->lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_tlb_send);
 
 /* An address space that mirrors @mm and has an open batch, with a reference. */
 static struct gsvm_vm *gsvm_tlb_next_open(struct mm_struct *mm)
@@ -216,3 +221,4 @@ void gsvm_tlb_wait(struct gsvm_tlb *tlb, u64 ticket)
 	/* An error means that the device is wedged: then it reaches nothing. */
 	gsvm_cmd_wait(tlb->vm->gdev, seq);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_tlb_wait);

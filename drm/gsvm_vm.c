@@ -28,6 +28,8 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include <kunit/visibility.h>
+
 #include <drm/drm_drv.h>
 #include <drm/gsvm_drm.h>
 
@@ -44,6 +46,7 @@
  * process can fill with waiters without stopping anybody's ordinary faults.
  */
 struct workqueue_struct *gsvm_wq;
+EXPORT_SYMBOL_IF_KUNIT(gsvm_wq);
 struct workqueue_struct *gsvm_patient_wq;
 
 /**
@@ -186,6 +189,7 @@ err_free:
 	gsvm_vm_free(vm);
 	return ERR_PTR(ret);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_vm_create);
 
 /**
  * gsvm_vm_shutdown() - take the process from the device
@@ -210,6 +214,7 @@ void gsvm_vm_shutdown(struct gsvm_vm *vm)
 	}
 	mutex_unlock(&vm->shutdown_lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_vm_shutdown);
 
 /**
  * gsvm_vm_get() - take another reference
@@ -306,6 +311,7 @@ void gsvm_vm_put(struct gsvm_vm *vm)
 {
 	kref_put(&vm->ref, gsvm_vm_release);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_vm_put);
 
 /**
  * gsvm_vm_event() - something a waiter may wait for has happened

@@ -538,4 +538,80 @@ static struct gsvm_pkt_vendor pkt_vendor(uint16_t op, uint64_t src, uint64_t dst
 	};
 }
 
+/* ---- What most tests begin and end with ---- */
+
+/* Instructions of a step of a script. */
+#define COST	10
+
+/* The simplest script: every work-item adds 1 to the word at kernarg. */
+__attribute__((unused))
+static enum hart_stop run_count(struct core *core, struct hart *h, unsigned int budget,
+				struct hart_stop_info *stop)
+{
+	_Atomic uint32_t *count = hart_at(core, h, h->x[10], GSVM_ACCESS_ATOMIC, stop);
+
+	(void)budget;
+	if (!count)
+		return HART_FAULT;
+	atomic_fetch_add(count, 1);
+	h->insns += COST;
+	return HART_DONE;
+}
+
+/* Queue @id in address space @id, at its first doorbell, running. */
+__attribute__((unused))
+static struct user_queue started(uint32_t id, uint32_t log2)
+{
+	struct user_queue u = user_queue(id, id, 0, log2);
+
+	tap_need(!user_start(&u), "queue %u starts", id);
+	return u;
+}
+
+__attribute__((unused))
+static uint32_t word(uint64_t va)
+{
+	return atomic_load((_Atomic uint32_t *)host(va));
+}
+
+__attribute__((unused))
+static bool idle_signal(uint64_t signal)
+{
+	return wait_until(signal_value(signal) == 0);
+}
+
+/* A fresh queue does a job of @kernel, which is run_count(): the device is well. */
+__attribute__((unused))
+static void works(uint64_t kernel, uint32_t id, const char *name)
+{
+	struct user_queue u = started(id, 3);
+	uint64_t sig = user_signal(1), arg = fake_alloc(4, 4096);
+	struct gsvm_pkt_kernel p = pkt_kernel(kernel, 64, 1000, arg, sig);
+
+	user_push(&u, &p);
+	tap_ok(idle_signal(sig) && word(arg) == 1000, "%s", name);
+	user_stop(&u);
+}
+
+/* Queue @id in an arena that is empty but for its ring; nothing of before is left. */
+__attribute__((unused))
+static struct user_queue alone(uint32_t id, uint32_t asid, uint32_t log2)
+{
+	struct user_queue u;
+
+	user_stop(&(struct user_queue){ .id = id });
+	memset(fake.arena, 0, fake.used);
+	memset((void *)fake.page, PAGE_THERE, ARENA_PAGES);
+	fake.used = 0;
+	u = user_queue(id, asid, 5, log2);
+	tap_need(!user_start(&u), "queue starts");
+	return u;
+}
+
+__attribute__((unused))
+static struct gsvm_pkt_barrier pkt_barrier(uint16_t type, uint64_t signal)
+{
+	return (struct gsvm_pkt_barrier){ .header = type, .signal = signal };
+}
+
 #endif

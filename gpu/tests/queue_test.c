@@ -5,29 +5,13 @@
  */
 #include <errno.h>
 #include <sched.h>
-#include <unistd.h>
 
 #include "queue_fake.h"
 #include "queue_sched.h"
 
 enum { MARK, ENDLESS, TOUCH, BROKEN, CORES, SPIN, PAIR, LIMIT };
 
-#define COST	10
-
 /* ---- Scripts ---- */
-
-static enum hart_stop run_mark(struct core *core, struct hart *h, unsigned int budget,
-			       struct hart_stop_info *stop)
-{
-	_Atomic uint32_t *count = hart_at(core, h, h->x[10], GSVM_ACCESS_ATOMIC, stop);
-
-	(void)budget;
-	if (!count)
-		return HART_FAULT;
-	atomic_fetch_add(count, 1);
-	h->insns += COST;
-	return HART_DONE;
-}
 
 /* Counts its turns at kernarg. */
 static enum hart_stop run_endless(struct core *core, struct hart *h, unsigned int budget,
@@ -50,14 +34,14 @@ static enum hart_stop run_touch(struct core *core, struct hart *h, unsigned int 
 
 	if (!hart_at(core, h, h->x[10] + 4096 + id % 64 * 4096 + id % 4096, GSVM_ACCESS_READ, stop))
 		return HART_FAULT;
-	return run_mark(core, h, budget, stop);
+	return run_count(core, h, budget, stop);
 }
 
 static enum hart_stop run_broken(struct core *core, struct hart *h, unsigned int budget,
 				 struct hart_stop_info *stop)
 {
 	if (hart_global_linear(h) != 5)
-		return run_mark(core, h, budget, stop);
+		return run_count(core, h, budget, stop);
 	h->pc += 8;
 	stop->qerr = GSVM_QERR_INSN;
 	stop->addr = 0xdeadbeef;
@@ -115,7 +99,7 @@ static enum hart_stop run_limit(struct core *core, struct hart *h, unsigned int 
 }
 
 static script_fn *script[] = {
-	[MARK] = run_mark, [ENDLESS] = run_endless, [TOUCH] = run_touch, [BROKEN] = run_broken,
+	[MARK] = run_count, [ENDLESS] = run_endless, [TOUCH] = run_touch, [BROKEN] = run_broken,
 	[CORES] = run_cores, [SPIN] = run_spin, [PAIR] = run_pair, [LIMIT] = run_limit,
 };
 
@@ -132,41 +116,12 @@ static void open_fake(unsigned int harts)
 		kernel[i] = user_kernel(i);
 }
 
-static struct user_queue started(uint32_t id, uint32_t log2)
-{
-	struct user_queue u = user_queue(id, id % GSVM_MAX_ASIDS, id / GSVM_MAX_ASIDS, log2);
-
-	tap_need(!user_start(&u), "queue %u starts", id);
-	return u;
-}
-
-static uint32_t word(uint64_t va)
-{
-	return atomic_load((_Atomic uint32_t *)host(va));
-}
-
 static void push_kernel(struct user_queue *u, unsigned int n, uint32_t group, uint32_t grid,
 			uint64_t arg, uint64_t signal)
 {
 	struct gsvm_pkt_kernel p = pkt_kernel(kernel[n], group, grid, arg, signal);
 
 	user_push(u, &p);
-}
-
-static bool idle_signal(uint64_t signal)
-{
-	return wait_until(signal_value(signal) == 0);
-}
-
-/* A fresh queue does a job: the device is well. */
-static void works(uint32_t id, const char *name)
-{
-	struct user_queue u = started(id, 3);
-	uint64_t sig = user_signal(1), arg = fake_alloc(4, 4096);
-
-	push_kernel(&u, MARK, 64, 1000, arg, sig);
-	tap_ok(idle_signal(sig) && word(arg) == 1000, "%s", name);
-	user_stop(&u);
 }
 
 /* ---- Starting ---- */
@@ -370,8 +325,8 @@ static void test_reset(void)
 	tap_eq(fake.nparked, 0, "reset drops the waits");
 	fake_hold(false);
 	i = word(arg);
-	usleep(1000);
-	tap_eq(word(arg), i, "nobody runs");
+	works(kernel[MARK], 31, "others find the cores free");
+	tap_eq(word(arg), i, "nobody of before runs");
 	for (i = 0; i < 8; i++) {
 		good += user_state(&u[i]) == GSVM_QUEUE_RUNNING;
 		good += !user_start(&u[i]) && !user_stop(&u[i]);
@@ -628,7 +583,7 @@ static void test_parked(void)
 		fake_page(arg + 4096 * (1 + i), PAGE_ABSENT);
 	push_kernel(&u, TOUCH, 256, 100000, arg, s);
 	tap_ok(wait_until(fake.nparked >= 30000), "tens of thousands of parked harts");
-	works(31, "while another queue works");
+	works(kernel[MARK], 31, "while another queue works");
 	fake_hold(false);
 	tap_ok(idle_signal(s) && word(arg) == 100000, "resumed, all end");
 
@@ -640,7 +595,7 @@ static void test_parked(void)
 	push_kernel(&u, BROKEN, 8, 8, arg, s);
 	user_stop(&u);
 	fake_hold(false);
-	works(31, "stopped, they leave the pool to others");
+	works(kernel[MARK], 31, "stopped, they leave the pool to others");
 }
 
 int main(void)

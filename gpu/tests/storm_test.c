@@ -10,21 +10,6 @@
 
 enum { MARK, STORM };
 
-#define COST	10
-
-static enum hart_stop run_mark(struct core *core, struct hart *h, unsigned int budget,
-			       struct hart_stop_info *stop)
-{
-	_Atomic uint32_t *count = hart_at(core, h, h->x[10], GSVM_ACCESS_ATOMIC, stop);
-
-	(void)budget;
-	if (!count)
-		return HART_FAULT;
-	atomic_fetch_add(count, 1);
-	h->insns += COST;
-	return HART_DONE;
-}
-
 /* Random work at kernarg, a page; some harts fail, some never end. */
 static enum hart_stop run_storm(struct core *core, struct hart *h, unsigned int budget,
 				struct hart_stop_info *stop)
@@ -51,35 +36,9 @@ static enum hart_stop run_storm(struct core *core, struct hart *h, unsigned int 
 	return r % 3 ? HART_DONE : HART_BUDGET;
 }
 
-static script_fn *script[] = { [MARK] = run_mark, [STORM] = run_storm };
+static script_fn *script[] = { [MARK] = run_count, [STORM] = run_storm };
 
 static uint64_t kernel[8];
-
-static struct user_queue started(uint32_t id, uint32_t log2)
-{
-	struct user_queue u = user_queue(id, id, 0, log2);
-
-	tap_need(!user_start(&u), "queue %u starts", id);
-	return u;
-}
-
-static uint32_t word(uint64_t va)
-{
-	return atomic_load((_Atomic uint32_t *)host(va));
-}
-
-/* A fresh queue does a job: the device is well. */
-static void works(uint32_t id, const char *name)
-{
-	struct user_queue u = started(id, 3);
-	uint64_t sig = user_signal(1), arg = fake_alloc(4, 4096);
-	struct gsvm_pkt_kernel p;
-
-	p = pkt_kernel(kernel[MARK], 64, 1000, arg, sig);
-	user_push(&u, &p);
-	tap_ok(wait_until(signal_value(sig) == 0) && word(arg) == 1000, "%s", name);
-	user_stop(&u);
-}
 
 #define STORMERS	12
 #define REGION		(64 * 4096ull)
@@ -216,7 +175,7 @@ static void test_storm(void)
 	tap_ok(deaths > 20 && ends > 100, "storm: queues ended in all ways");
 	tap_eq(fake.violations, 0, "none made an access after its end");
 	tap_eq(fake.nparked, 0, "no wait is left");
-	works(40, "the device is well");
+	works(kernel[MARK], 40, "the device is well");
 }
 
 int main(void)

@@ -7,50 +7,9 @@
 
 enum { MARK };
 
-#define COST	10
-
-static enum hart_stop run_mark(struct core *core, struct hart *h, unsigned int budget,
-			       struct hart_stop_info *stop)
-{
-	_Atomic uint32_t *count = hart_at(core, h, h->x[10], GSVM_ACCESS_ATOMIC, stop);
-
-	(void)budget;
-	if (!count)
-		return HART_FAULT;
-	atomic_fetch_add(count, 1);
-	h->insns += COST;
-	return HART_DONE;
-}
-
-static script_fn *script[] = { [MARK] = run_mark };
+static script_fn *script[] = { [MARK] = run_count };
 
 static uint64_t kernel[8];
-
-static struct user_queue started(uint32_t id, uint32_t log2)
-{
-	struct user_queue u = user_queue(id, id, 0, log2);
-
-	tap_need(!user_start(&u), "queue %u starts", id);
-	return u;
-}
-
-static uint32_t word(uint64_t va)
-{
-	return atomic_load((_Atomic uint32_t *)host(va));
-}
-
-/* A fresh queue does a job: the device is well. */
-static void works(uint32_t id, const char *name)
-{
-	struct user_queue u = started(id, 3);
-	uint64_t sig = user_signal(1), arg = fake_alloc(4, 4096);
-	struct gsvm_pkt_kernel p;
-
-	p = pkt_kernel(kernel[MARK], 64, 1000, arg, sig);
-	user_push(&u, &p);
-	tap_ok(wait_until(signal_value(sig) == 0) && word(arg) == 1000, "%s", name);
-	user_stop(&u);
-}
 
 #define TRACE_WRITES	100000
 
@@ -75,7 +34,7 @@ static void test_trace(void)
 	tap_need(fd >= 0, "temporary file");
 	fake.gpu.cfg.trace_path = path;
 	tap_need(!trace_open(&fake.gpu), "trace opens");
-	works(50, "a queue, traced");
+	works(kernel[MARK], 50, "a queue, traced");
 	tap_need(!pthread_create(&thread, NULL, trace_main, NULL), "thread");
 	trace_main((void *)1);
 	pthread_join(thread, NULL);
