@@ -21,6 +21,10 @@
  * *How much back.* What a CPU's access needs, see gsvm_stream.c; a 2 MiB page as
  * a whole.
  *
+ * *Memory cgroups.* A page in VRAM stays charged to its cgroup, and reclaim cannot
+ * take it. Where less than a quarter of what a cgroup may have is left, nothing
+ * goes to VRAM, so that its limit meets memory that can be reclaimed.
+ *
  * *To and fro.* A block that came back to the CPU GSVM_POLICY_RETURNS times in a
  * row, each time less than GSVM_POLICY_SOON after it had gone to VRAM, is held
  * in system memory, where both can reach it, for GSVM_POLICY_HOLD; twice as long
@@ -33,6 +37,7 @@
  */
 
 #include <linux/jiffies.h>
+#include <linux/memcontrol.h>
 #include <linux/minmax.h>
 
 #include <drm/gsvm_drm.h>
@@ -49,6 +54,40 @@
 #define GSVM_POLICY_HOLD	msecs_to_jiffies(100)
 #define GSVM_POLICY_STUCK	msecs_to_jiffies(20)
 #define GSVM_POLICY_DOUBLINGS	5
+
+/* One part in so many of a memory cgroup's limit is kept for memory that can be reclaimed. */
+#define GSVM_POLICY_MEMCG	4
+
+#ifdef CONFIG_MEMCG
+static bool gsvm_policy_memcg_full(struct mem_cgroup *memcg)
+{
+	unsigned long limit = min(READ_ONCE(memcg->memory.max), READ_ONCE(memcg->memory.high));
+
+	return page_counter_read(&memcg->memory) > limit - limit / GSVM_POLICY_MEMCG;
+}
+
+/**
+ * gsvm_policy_memcg_tight() - is a process close to a memory cgroup's limit
+ * @mm: process
+ *
+ * Return: whether it has better keep its memory where it can be reclaimed.
+ */
+bool gsvm_policy_memcg_tight(struct mm_struct *mm)
+{
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(mm), *at;
+	bool tight = false;
+
+	for (at = memcg; at && !tight; at = parent_mem_cgroup(at))
+		tight = gsvm_policy_memcg_full(at);
+	mem_cgroup_put(memcg);
+	return tight;
+}
+#else
+bool gsvm_policy_memcg_tight(struct mm_struct *mm)
+{
+	return false;
+}
+#endif
 
 /**
  * gsvm_policy_wants_vram() - shall a fault move its block to VRAM
@@ -73,7 +112,9 @@ bool gsvm_policy_wants_vram(struct gsvm_vm *vm, struct gsvm_block *block)
 		return false;
 	}
 	policy->held = false;
-	return !policy->stuck || time_after_eq(jiffies, policy->retry_at);
+	if (policy->stuck && time_before(jiffies, policy->retry_at))
+		return false;
+	return !gsvm_policy_memcg_tight(vm->mm);
 }
 
 /**

@@ -6,6 +6,7 @@
 
 struct gsvm_block;
 struct gsvm_vm;
+struct mm_struct;
 
 /**
  * struct gsvm_block_policy - what a block's past tells about where it should be
@@ -31,6 +32,7 @@ struct gsvm_block_policy {
 	bool held;
 };
 
+bool gsvm_policy_memcg_tight(struct mm_struct *mm);
 bool gsvm_policy_wants_vram(struct gsvm_vm *vm, struct gsvm_block *block);
 void gsvm_policy_moved_in(struct gsvm_block *block, unsigned int pages);
 void gsvm_policy_came_back(struct gsvm_vm *vm, struct gsvm_block *block);

@@ -30,6 +30,7 @@
 #include "gsvm_hw.h"
 #include "gsvm_migrate.h"
 #include "gsvm_mirror.h"
+#include "gsvm_policy.h"
 #include "gsvm_prefetch.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
@@ -217,7 +218,12 @@ static int gsvm_prefetch_run(struct gsvm_prefetch *p)
 			ret = -ENOENT;
 			break;
 		}
-		ret = p->to_vram ? gsvm_prefetch_in(p, &addr) : gsvm_prefetch_out(p, &addr);
+		if (!p->to_vram)
+			ret = gsvm_prefetch_out(p, &addr);
+		else if (gsvm_policy_memcg_tight(p->vm->mm))
+			addr = p->end;
+		else
+			ret = gsvm_prefetch_in(p, &addr);
 		mmput(p->vm->mm);
 		cond_resched();
 	}
