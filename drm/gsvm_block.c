@@ -392,6 +392,35 @@ void gsvm_block_mapped(struct gsvm_block *block, unsigned long *mapped)
 }
 EXPORT_SYMBOL_IF_KUNIT(gsvm_block_mapped);
 
+/**
+ * gsvm_block_allows() - are pages mapped with a certain right
+ * @block: locked, not torn down
+ * @pages: which ones, GSVM_BLOCK_PAGES bits
+ * @right: one of GSVM_PTE_R, _W, _X
+ *
+ * Return: whether all of them are.
+ */
+bool gsvm_block_allows(struct gsvm_block *block, const unsigned long *pages, u64 right)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&block->lock);
+
+	if (bitmap_empty(pages, GSVM_BLOCK_PAGES))
+		return true;
+	if (block->state == GSVM_BLOCK_HUGE)
+		return gsvm_pte_read(block->slot) & right;
+	if (block->state != GSVM_BLOCK_PAGES_MAPPED)
+		return false;
+	for_each_set_bit(i, pages, GSVM_BLOCK_PAGES) {
+		u64 pte = gsvm_pte_read(&block->table->pt.entry[i]);
+
+		if (!gsvm_pte_valid(pte) || !(pte & right))
+			return false;
+	}
+	return true;
+}
+
 /* Nothing has to be undone for a page in VRAM. */
 static bool gsvm_block_zombie(const struct gsvm_block *block, u64 pte)
 {

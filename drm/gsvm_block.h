@@ -59,6 +59,9 @@ struct gsvm_block_table {
  *	are set under @lock
  * @hold_link: in the list of held blocks, protected by &gsvm_hold.lock
  * @chunk: VRAM that the block had last, a hint for gsvm_vram_reserve()
+ * @move_lock: one fault moves pages of the block at a time, the others wait and
+ *	find them there. Taken by fault services only, outside of mmap_lock, with no
+ *	lock held; a CPU's access and eviction do without
  * @moving: moves under way
  * @policy: what gsvm_policy.c remembers
  */
@@ -80,6 +83,7 @@ struct gsvm_block {
 	DECLARE_BITMAP(soft_dirty, GSVM_BLOCK_PAGES);
 	struct list_head hold_link;
 	struct gsvm_vram_chunk *chunk;
+	struct mutex move_lock;
 	atomic_t moving;
 	struct gsvm_block_policy policy;
 };
@@ -105,6 +109,7 @@ unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsign
 unsigned int gsvm_block_write_protect(struct gsvm_block *block, unsigned int first,
 				      unsigned int last);
 void gsvm_block_mapped(struct gsvm_block *block, unsigned long *mapped);
+bool gsvm_block_allows(struct gsvm_block *block, const unsigned long *pages, u64 right);
 void gsvm_block_bury(struct gsvm_block *block);
 void gsvm_block_age(struct gsvm_block *block);
 

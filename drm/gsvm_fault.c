@@ -336,8 +336,11 @@ static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
 		ret = PTR_ERR(block);
 		goto out;
 	}
-	gsvm_migrate_fault(slice->vm, block, req);
-	ret = gsvm_populate(slice->vm, block, req);
+	ret = 0;
+	if (!gsvm_populate_served(block, req)) {
+		gsvm_migrate_fault(slice->vm, block, req);
+		ret = gsvm_populate(slice->vm, block, req);
+	}
 	if (!ret) {
 		gsvm_fault_answer(slice, req);
 		gsvm_fault_resume(slice, req);

@@ -26,7 +26,8 @@
  * VRAM mapped: it does not move.
  *
  * Locks: mmap_lock (read) from before begin to after end; the pages' own locks,
- * taken by the kernel. None of the driver's.
+ * taken by the kernel. Of the driver's only &gsvm_block.move_lock, outside of
+ * these: faults in one block would else take each other's pages and VRAM.
  */
 
 #include <linux/highmem.h>
@@ -128,8 +129,11 @@ static void gsvm_move_reserve_block(struct gsvm_move *move, struct gsvm_block *b
 {
 	struct gsvm_vram_chunk *chunk;
 
-	chunk = gsvm_evict_reserve(move->vram, block, READ_ONCE(block->chunk));
 	atomic_inc(&block->moving);
+	chunk = gsvm_evict_reserve(move->vram, block, READ_ONCE(block->chunk));
+	/* Now, so that others who move pages of the block use the same. */
+	if (chunk)
+		WRITE_ONCE(block->chunk, chunk);
 	move->block[move->nr_blocks] = block;
 	move->chunk[move->nr_blocks++] = chunk;
 }
@@ -359,11 +363,8 @@ unsigned int gsvm_move_in_end(struct gsvm_move *move)
 	moved = gsvm_move_count(move, per_block);
 	migrate_vma_finalize(&move->args);
 
-	for (b = 0; b < move->nr_blocks; b++) {
+	for (b = 0; b < move->nr_blocks; b++)
 		gsvm_policy_moved_in(move->block[b], per_block[b]);
-		if (per_block[b] && move->chunk[b])
-			WRITE_ONCE(move->block[b]->chunk, move->chunk[b]);
-	}
 	atomic64_add(moved, &move->vm->stats.pages_to_vram);
 	atomic64_add(move->xfer->bytes, &move->vm->stats.bytes_migrated);
 	trace_gsvm_migrate_in(move->vm->gdev, move->vm->asid, move->args.start, move->args.end,
@@ -531,17 +532,18 @@ void gsvm_migrate_fault(struct gsvm_vm *vm, struct gsvm_block *block, struct gsv
 	struct gsvm_look *look = NULL;
 	struct gsvm_move *move;
 
-	/* Whoever else is at it moves all of the block, for us too. */
-	if (atomic_read(&block->moving) || !gsvm_policy_wants_vram(vm, block))
+	if (!gsvm_policy_wants_vram(vm, block))
 		return;
 	move = gsvm_move_alloc(vm->gdev->vram, GSVM_BLOCK_PAGES);
 	if (move)
 		look = kzalloc_obj(*look);
+	mutex_lock(&block->move_lock);
 	if (look && gsvm_migrate_plan(move, look, vm, block, req) &&
 	    !gsvm_move_reserve(move, vm, block->start, block->start + GSVM_BLOCK_SIZE)) {
 		gsvm_migrate_do(move, block, req);
 		gsvm_move_release(move);
 	}
+	mutex_unlock(&block->move_lock);
 	kfree(look);
 	gsvm_move_free(move);
 }

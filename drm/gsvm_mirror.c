@@ -250,6 +250,7 @@ static void gsvm_block_release(struct kref *ref)
 	struct gsvm_block *block = container_of(ref, struct gsvm_block, ref);
 
 	gsvm_vram_disown(block->chunk, block);
+	mutex_destroy(&block->move_lock);
 	mutex_destroy(&block->lock);
 	atomic64_sub(sizeof(*block), &block->mirror->vm->stats.metadata_bytes);
 	kfree(block);
@@ -287,6 +288,7 @@ static struct gsvm_block *gsvm_block_create(struct gsvm_mirror *mirror, unsigned
 	block->start = start;
 	kref_init(&block->ref);
 	mutex_init(&block->lock);
+	mutex_init(&block->move_lock);
 	INIT_LIST_HEAD(&block->gc_link);
 	INIT_LIST_HEAD(&block->hold_link);
 

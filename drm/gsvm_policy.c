@@ -131,6 +131,9 @@ void gsvm_policy_moved_in(struct gsvm_block *block, unsigned int pages)
 		policy->moved_in = jiffies;
 		return;
 	}
+	/* Somebody else has them in his hands. */
+	if (atomic_read(&block->moving) > 1)
+		return;
 	policy->retry_at = jiffies + (GSVM_POLICY_STUCK << min_t(u8, policy->stuck,
 								 GSVM_POLICY_DOUBLINGS));
 	policy->stuck = min(policy->stuck + 1, U8_MAX);

@@ -391,6 +391,30 @@ static int gsvm_populate_once(struct gsvm_populate *p)
 }
 
 /**
+ * gsvm_populate_served() - has somebody else mapped what is wanted
+ * @block: block
+ * @req: what is needed; if it is all mapped, &gsvm_request.mapped is filled in
+ *
+ * Records of one access come twice when it went on between two looks at it, and
+ * those of a block that is being served come too late.
+ *
+ * Return: whether there is nothing to do but to answer.
+ */
+bool gsvm_populate_served(struct gsvm_block *block, struct gsvm_request *req)
+{
+	bool served;
+
+	mutex_lock(&block->lock);
+	served = block->slot && gsvm_block_allows(block, req->read, GSVM_PTE_R) &&
+		 gsvm_block_allows(block, req->write, GSVM_PTE_W) &&
+		 gsvm_block_allows(block, req->exec, GSVM_PTE_X);
+	if (served)
+		gsvm_block_mapped(block, req->mapped);
+	mutex_unlock(&block->lock);
+	return served;
+}
+
+/**
  * gsvm_populate() - map the pages of a block that the device needs
  * @vm: address space; the caller holds a reference to its process's mm_users
  * @block: block, with a reference
