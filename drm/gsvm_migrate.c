@@ -218,19 +218,52 @@ static bool gsvm_move_in_wanted(const struct gsvm_move *move, unsigned int i, un
 	       (!huge || move->fill_huge);
 }
 
+/*
+ * A whole chunk for a 2 MiB page. The one that the block has may be in use, by
+ * pages that others still have of it (fork); then another one becomes the
+ * block's. Nothing is evicted for it here: pages are locked.
+ */
+static struct folio *gsvm_move_in_take_huge(struct gsvm_move *move, unsigned int b)
+{
+	struct folio *folio = NULL;
+
+	if (move->chunk[b])
+		folio = gsvm_vram_take(move->chunk[b], 0, HPAGE_PMD_ORDER);
+	if (folio)
+		return folio;
+	gsvm_vram_release(move->chunk[b]);
+	move->chunk[b] = gsvm_vram_reserve(move->vram, move->block[b], NULL);
+	if (!move->chunk[b])
+		return NULL;
+	WRITE_ONCE(move->block[b]->chunk, move->chunk[b]);
+	return gsvm_vram_take(move->chunk[b], 0, HPAGE_PMD_ORDER);
+}
+
+/* A page anywhere; another chunk when this one is full. */
+static struct folio *gsvm_move_in_take_mixed(struct gsvm_move *move)
+{
+	struct folio *folio = NULL;
+
+	if (move->mixed)
+		folio = gsvm_vram_take_any(move->mixed);
+	if (folio)
+		return folio;
+	gsvm_vram_release(move->mixed);
+	move->mixed = gsvm_vram_reserve_mixed(move->vram);
+	return move->mixed ? gsvm_vram_take_any(move->mixed) : NULL;
+}
+
 /* VRAM for page @i of the move; @own: the block's own chunk may be used. */
 static struct folio *gsvm_move_in_take(struct gsvm_move *move, unsigned int i, bool huge, bool own)
 {
-	struct gsvm_vram_chunk *chunk = move->chunk[gsvm_move_block_of(move, i)];
+	unsigned int b = gsvm_move_block_of(move, i);
 	struct folio *folio = NULL;
 
 	if (huge)
-		return chunk ? gsvm_vram_take(chunk, 0, HPAGE_PMD_ORDER) : NULL;
-	if (own && chunk)
-		folio = gsvm_vram_take(chunk, gsvm_move_page_of(move, i), 0);
-	if (!folio && move->mixed)
-		folio = gsvm_vram_take_any(move->mixed);
-	return folio;
+		return gsvm_move_in_take_huge(move, b);
+	if (own && move->chunk[b])
+		folio = gsvm_vram_take(move->chunk[b], gsvm_move_page_of(move, i), 0);
+	return folio ? folio : gsvm_move_in_take_mixed(move);
 }
 
 /* Does a block get its chunk, or do single pages do? */
