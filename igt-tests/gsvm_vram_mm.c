@@ -233,6 +233,40 @@ static void numa(void)
 	queue_close(q);
 }
 
+#define BALANCING	"/proc/sys/kernel/numa_balancing"
+#define SCAN		"/sys/kernel/debug/sched/numa_balancing/"
+
+/* Pages lose their access bits for samples all the time, wherever they are. */
+static void numa_balancing(void)
+{
+	size_t size = 8 * MIB;
+	struct queue *q;
+	long before;
+	uint32_t round;
+	char *p;
+
+	gsvm_require(access("/sys/devices/system/node/node1", F_OK) == 0,
+		     "the machine has one NUMA node\n");
+	q = queue_open();
+	p = map_block(size);
+	before = read_number(BALANCING);
+	gsvm_require(write_text(BALANCING, "1"), "the kernel has no NUMA balancing\n");
+	write_text(SCAN "scan_delay_ms", "1");
+	write_text(SCAN "scan_period_min_ms", "5");
+	write_text(SCAN "scan_period_max_ms", "5");
+	for (round = 1; round < 16; round++) {
+		cpu_fill(p, size, round, SPARSE);
+		if (round % 2)
+			prefetch(q, p, size, DRM_GSVM_REGION_VRAM);
+		gpu_verify(q, p, size, round, SPARSE, "under NUMA balancing");
+		gpu_pattern(q, p, size, 100 + round, SPARSE);
+		cpu_verify(p, size, 100 + round, SPARSE, "under NUMA balancing");
+	}
+	if (!before)
+		write_text(BALANCING, "0");
+	queue_close(q);
+}
+
 #define CGROUP	"/sys/fs/cgroup/gsvm-vram-test"
 
 static void cgroup_make(const char *max)
@@ -486,6 +520,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "soft-dirty-moved", soft_dirty_moved, "moving forgets no soft-dirty bit" },
 	{ "ksm", ksm, "KSM" },
 	{ "numa", numa, "move_pages and migrate_pages" },
+	{ "numa-balancing", numa_balancing, "samples of NUMA balancing" },
 	{ "cgroup-charges", cgroup_charges, "charges follow the pages" },
 	{ "cgroup-limit", cgroup_limit, "more in use than memory.max allows" },
 	{ "uffd-missing", uffd_missing, "userfaultfd, missing pages" },

@@ -148,6 +148,25 @@ static void hole_write(void)
 	queue_close(q);
 }
 
+/* Without any advice about huge pages, which is what malloc() gives. */
+static void hole_write_plain(void)
+{
+	struct queue *q = queue_open();
+	char *p = mmap(reserve(HUGE), HUGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	struct place at;
+
+	gsvm_assert(p != MAP_FAILED, "mmap: %s\n", strerror(errno));
+	gpu_write(q, p + 100 * PAGE, 13);
+	at = place_of(q, p, HUGE);
+	gsvm_assert(at.vram >= HOLE_FILL / PAGE && !at.system,
+		    "a written hole has %zu pages in VRAM, %zu in system memory\n", at.vram,
+		    at.system);
+	gpu_check(q, p, 64, 100 * PAGE / 64, 0, 0);
+	gsvm_assert_eq(*(uint64_t *)(p + 100 * PAGE), 13, "the written word");
+	queue_close(q);
+}
+
 static void hole_write_huge(void)
 {
 	struct queue *q = queue_open();
@@ -423,6 +442,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "to-and-fro", to_and_fro, "a block goes to and fro, nothing gets lost" },
 	{ "hole-read", hole_read, "a hole that is read takes no memory" },
 	{ "hole-write", hole_write, "a written hole is made in VRAM, 64 KiB at once" },
+	{ "hole-write-plain", hole_write_plain, "likewise without any advice" },
 	{ "hole-write-huge", hole_write_huge, "or 2 MiB, where huge pages are wanted" },
 	{ "hole-write-edge", hole_write_edge, "but not beyond the mapping" },
 	{ "zero-page", zero_page, "GPU writes to pages that the CPU only read" },

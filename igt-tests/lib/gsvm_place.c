@@ -11,6 +11,28 @@
 #include "gsvm_place.h"
 
 #define SETTLE_MS	20000
+#define BALANCING	"/proc/sys/kernel/numa_balancing"
+
+static void balancing_back(void)
+{
+	write_text(BALANCING, "1");
+}
+
+/*
+ * NUMA balancing takes the CPU's access to pages away now and then, to see who
+ * wants it back. RESIDENCY cannot tell these from pages that are not there, so
+ * it is off in tests that ask where pages are. gsvm_vram_mm has a test with it.
+ */
+static void steady(void)
+{
+	static bool done;
+
+	if (done)
+		return;
+	done = true;
+	if (read_number(BALANCING) > 0 && write_text(BALANCING, "0"))
+		atexit(balancing_back);
+}
 
 void igt_gsvm_prefetch(int fd, struct drm_gsvm_prefetch *args, int err)
 {
@@ -57,8 +79,10 @@ static bool look(struct queue *q, const void *addr, size_t size, struct place *p
 {
 	uint32_t gpu = (uint32_t)igt_gsvm_query(q->fd, DRM_GSVM_PARAM_GPU_ID, 0);
 	size_t bytes, i, moving = 0;
-	uint32_t *words = residency(q, addr, size, &bytes);
+	uint32_t *words;
 
+	steady();
+	words = residency(q, addr, size, &bytes);
 	*place = (struct place){ 0 };
 	for (i = 0; i < size / PAGE; i++) {
 		uint32_t where = words[i] & DRM_GSVM_RESIDENCY_WHERE;
@@ -158,6 +182,7 @@ uint64_t prefetch(struct queue *q, const void *addr, size_t size, uint32_t regio
 		.vm_id = q->vm, .start = U(addr), .length = size, .region = region,
 	};
 
+	steady();
 	igt_gsvm_prefetch(q->fd, &args, 0);
 	return args.moved;
 }
@@ -339,6 +364,7 @@ void *map_block(size_t size)
 	void *p = mmap(reserve((size + HUGE - 1) & ~(HUGE - 1)), size, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
+	steady();
 	gsvm_assert(p != MAP_FAILED, "mmap of %zu bytes: %s\n", size, strerror(errno));
 	gsvm_sys(madvise(p, size, MADV_NOHUGEPAGE));
 	return p;
