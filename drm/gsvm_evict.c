@@ -153,6 +153,7 @@ static unsigned int gsvm_evict_chunk(struct gsvm_vram_chunk *chunk, struct gsvm_
 	unsigned int n, gone;
 	bool lost;
 
+	atomic_inc(&vram->nr_evicting);
 	memset(ev->src, 0, sizeof(ev->src));
 	n = gsvm_vram_used_pfns(chunk, ev->src);
 	migrate_device_pfns(ev->src, n);
@@ -166,6 +167,7 @@ static unsigned int gsvm_evict_chunk(struct gsvm_vram_chunk *chunk, struct gsvm_
 	if (lost)
 		gsvm_lost_poison(ev->dst, n);
 	atomic64_add(gone, &vram->evicted);
+	atomic_dec(&vram->nr_evicting);
 	return gone;
 }
 

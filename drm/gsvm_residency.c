@@ -5,7 +5,8 @@
  * Tells where the pages of a range are, by a look at the process's page table
  * that changes nothing. The mirror has no part in it: pages that the GPU never
  * touched are somewhere, too. A notifier of its own makes sure that what is
- * told of one block was true at one instant.
+ * told of one block was true at one instant. A page that NUMA balancing watches
+ * looks absent: the kernel does not tell.
  *
  * Locks: mmap_lock (read) while looking. &gsvm_residency.lock is taken by the
  * notifier's callback, and orders it against the look's end.
@@ -82,13 +83,15 @@ static u32 gsvm_residency_word(unsigned long pfn, bool moving)
 	return word;
 }
 
+/* Eviction does not know whose pages it moves: they may be of this block. */
 static bool gsvm_residency_moving(struct gsvm_vm *vm, unsigned long addr)
 {
 	struct gsvm_block *block = gsvm_mirror_block_lookup(vm->mirror, addr);
+	struct gsvm_vram *vram = vm->gdev->vram;
 	bool moving = false;
 
 	if (block) {
-		moving = atomic_read(&block->moving);
+		moving = atomic_read(&block->moving) || (vram && atomic_read(&vram->nr_evicting));
 		gsvm_block_put(block);
 	}
 	return moving;

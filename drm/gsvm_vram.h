@@ -81,6 +81,7 @@ struct gsvm_vram_chunk {
  * @closing: no chunk is reserved any more
  * @evict_work: frees chunks before they are needed
  * @evicted: pages ever evicted
+ * @nr_evicting: chunks that are being evicted
  * @stream: what CPU threads fetch back, gsvm_stream.c
  * @nr_chunks: number of chunks
  * @chunk: the chunks
@@ -103,6 +104,7 @@ struct gsvm_vram {
 	bool closing;
 	struct work_struct evict_work;
 	atomic64_t evicted;
+	atomic_t nr_evicting;
 	struct gsvm_stream_table stream;
 	unsigned int nr_chunks;
 	struct gsvm_vram_chunk chunk[] __counted_by(nr_chunks);

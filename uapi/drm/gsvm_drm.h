@@ -235,10 +235,10 @@ struct drm_gsvm_prefetch {
 
 /* One 32-bit word of &drm_gsvm_residency.pages. */
 #define DRM_GSVM_RESIDENCY_WHERE	0xff		/* mask of the next four */
-#define DRM_GSVM_RESIDENCY_ABSENT	0		/* no page: untouched, swapped or unmapped */
+#define DRM_GSVM_RESIDENCY_ABSENT	0		/* no page: untouched, swapped, unmapped; or hinted (NUMA) */
 #define DRM_GSVM_RESIDENCY_SYSTEM	1
 #define DRM_GSVM_RESIDENCY_VRAM		2		/* see DRM_GSVM_RESIDENCY_GPU */
-#define DRM_GSVM_RESIDENCY_MOVING	3		/* a move of its block is under way */
+#define DRM_GSVM_RESIDENCY_MOVING	3		/* no page, while a move is under way that may have it */
 #define DRM_GSVM_RESIDENCY_WRITE	(1 << 8)	/* the process may write without a fault */
 #define DRM_GSVM_RESIDENCY_HUGE		(1 << 9)	/* part of a 2 MiB page of the process */
 #define DRM_GSVM_RESIDENCY_GPU_SHIFT	16		/* DRM_GSVM_PARAM_GPU_ID of the VRAM's GPU */
