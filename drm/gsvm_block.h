@@ -83,7 +83,7 @@ struct gsvm_block {
 	DECLARE_BITMAP(soft_dirty, GSVM_BLOCK_PAGES);
 	struct list_head hold_link;
 	struct gsvm_vram_chunk *chunk;
-	struct mutex move_lock;
+	struct mutex move_lock;	/* fault-driven moves of the block */
 	atomic_t moving;
 	struct gsvm_block_policy policy;
 };

@@ -32,6 +32,7 @@ struct gsvm_xfer;
  * @fill_start: memory that was never touched is made from here
  * @fill_end: to here
  * @fill_huge: in 2 MiB pages where a whole block is empty
+ * @pfn: both arrays of &gsvm_move.args
  */
 struct gsvm_move {
 	struct gsvm_vm *vm;

@@ -150,14 +150,14 @@ void gsvm_policy_came_back(struct gsvm_vm *vm, struct gsvm_block *block)
 	unsigned long delay;
 
 	if (time_after(jiffies, policy->moved_in + GSVM_POLICY_SOON)) {
-		policy->returns = 0;
+		policy->comebacks = 0;
 		policy->level = 0;
 		return;
 	}
-	if (++policy->returns < GSVM_POLICY_RETURNS)
+	if (++policy->comebacks < GSVM_POLICY_RETURNS)
 		return;
 	delay = GSVM_POLICY_HOLD << min_t(u8, policy->level, GSVM_POLICY_DOUBLINGS);
-	policy->returns = 0;
+	policy->comebacks = 0;
 	policy->level = min(policy->level + 1, U8_MAX);
 	policy->hold_until = jiffies + delay;
 	policy->held = true;

@@ -14,7 +14,7 @@ struct mm_struct;
  * @hold_until: it stays where it is until then, in jiffies
  * @retry_at: no use in trying to move it before then, in jiffies
  * @faults: faults of the device that have asked
- * @returns: times that it came back soon after it had gone, in a row
+ * @comebacks: how often it came back soon after it had gone, in a row
  * @level: how often it has been held, in a row
  * @stuck: attempts that moved nothing, in a row
  * @held: @hold_until counts
@@ -26,7 +26,7 @@ struct gsvm_block_policy {
 	unsigned long hold_until;
 	unsigned long retry_at;
 	u8 faults;
-	u8 returns;
+	u8 comebacks;
 	u8 level;
 	u8 stuck;
 	bool held;

@@ -62,6 +62,13 @@ static const struct mmu_interval_notifier_ops gsvm_residency_ops = {
 	.invalidate = gsvm_residency_invalidate,
 };
 
+static u32 gsvm_residency_gpu(const struct page *page)
+{
+	u32 id = gsvm_vram_of_page(page)->gdev->drm.render->index;
+
+	return id << DRM_GSVM_RESIDENCY_GPU_SHIFT;
+}
+
 static u32 gsvm_residency_word(unsigned long pfn, bool moving)
 {
 	struct page *page;
@@ -72,8 +79,7 @@ static u32 gsvm_residency_word(unsigned long pfn, bool moving)
 							 DRM_GSVM_RESIDENCY_ABSENT;
 	page = hmm_pfn_to_page(pfn);
 	if (gsvm_vram_owns(page))
-		word = DRM_GSVM_RESIDENCY_VRAM | (u32)gsvm_vram_of_page(page)->gdev->drm.render->index
-						 << DRM_GSVM_RESIDENCY_GPU_SHIFT;
+		word = DRM_GSVM_RESIDENCY_VRAM | gsvm_residency_gpu(page);
 	else
 		word = DRM_GSVM_RESIDENCY_SYSTEM;
 	if (pfn & HMM_PFN_WRITE)
