@@ -143,10 +143,13 @@ static void peer(struct bench *b)
 	}
 }
 
-/* Nanoseconds that the driver has waited for its copy engines; 0: cannot tell. */
+/*
+ * Time that the driver has waited for its copy engines; 0: cannot tell. Only the
+ * directories with a device's address: those with numbers are the same again.
+ */
 static double copy_wait_us(void)
 {
-	FILE *f = popen("cat /sys/kernel/debug/dri/*/device 2>/dev/null", "r");
+	FILE *f = popen("cat /sys/kernel/debug/dri/*:*/device 2>/dev/null", "r");
 	unsigned long long ns, sum = 0;
 	char line[512], *at;
 
