@@ -7,6 +7,7 @@
  * allocation that fails, cannot be asked of a driver from outside, so those cases
  * take huge pages apart by other means.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/uio.h>
 
