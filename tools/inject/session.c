@@ -110,6 +110,7 @@ int session_open_node(int *fd)
 /* A queue that does nothing, so that tables of queues have more than one entry. */
 static void spare_create(struct session *s)
 {
+	struct drm_gsvm_queue_query query = {};
 	struct drm_gsvm_queue_create args = {
 		.vm_id = s->vm,
 		.format = DRM_GSVM_QUEUE_FORMAT_AQL64,
@@ -122,6 +123,11 @@ static void spare_create(struct session *s)
 	do {
 		copy = args;
 	} while (again("QUEUE_CREATE", session_ioctl(s->fd, DRM_IOCTL_GSVM_QUEUE_CREATE, &copy)));
+	/* The handle is good for something. */
+	query.queue_id = copy.queue_id;
+	MUST("QUEUE_QUERY", session_ioctl(s->fd, DRM_IOCTL_GSVM_QUEUE_QUERY, &query));
+	if (query.state != DRM_GSVM_QUEUE_RUNNING)
+		fail("the new queue does not run");
 }
 
 static void queue_create(struct session *s)
