@@ -340,6 +340,9 @@ static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
 		gsvm_fault_answer(slice, req);
 		gsvm_fault_resume(slice, req);
 		gsvm_fault_put_aside(slice, req);
+	} else {
+		/* What could be mapped does not wait, or end, with the rest. */
+		gsvm_fault_resume(slice, req);
 	}
 	gsvm_block_release_if_empty(block);
 	gsvm_block_put(block);
