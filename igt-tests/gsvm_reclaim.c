@@ -222,7 +222,7 @@ static void during_job(void)
 
 #define CGROUP		"/sys/fs/cgroup/gsvm-test"
 #define LIMIT_MB	12
-#define SET_MB		20
+#define SET_MB		16
 
 /* A process whose GPU works on more than it may have in memory. */
 static void cgroup_pressure(void)
