@@ -152,6 +152,20 @@ static void not_executable(void)
 	bad_access(p, X, DRM_GSVM_REASON_PERMISSION);
 }
 
+/* That the GPU may read a page, and has it mapped, gives no right to execute it. */
+static void read_not_executable(void)
+{
+	struct queue *q = queue_open(), *other = queue_open_vm(q->fd, q->vm);
+	uint32_t *p = map_anon(PAGE);
+
+	p[0] = 0x00008067;	/* ret */
+	gpu_check(other, p, 0, 1, p[0], 0);
+	gpu_expect_fault(q, gpu_launch(q, "touch", 1, U(p), X, 0), DRM_GSVM_REASON_PERMISSION, X,
+			 p, 0);
+	queue_close(other);
+	queue_close(q);
+}
+
 /* The file's last page is there, the one behind it is not. */
 static void past_end(uint32_t access)
 {
@@ -343,6 +357,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "read-only-write", read_only_write, "write to PROT_READ memory changes nothing" },
 	{ "read-only-atomic", read_only_atomic, "atomic on PROT_READ memory changes nothing" },
 	{ "not-executable", not_executable, "instruction fetch from data" },
+	{ "read-not-executable", read_not_executable, "likewise, after it was read" },
 	{ "past-end-read", past_end_read, "read past the end of a file" },
 	{ "past-end-write", past_end_write, "write past the end of a file" },
 	{ "doorbell-page", doorbell_page, "the GPU's own doorbells as memory" },

@@ -100,6 +100,32 @@ static void munmap_middle(void)
 	queue_close(q);
 }
 
+/*
+ * One piece of memory, whose pages do not have the same rights. Sometimes the
+ * three parts of it are asked for in one breath, and looked at together.
+ */
+static void mprotect_middle(void)
+{
+	const size_t third = 255 * PAGE;
+	struct queue *q = queue_open();
+	char *p = map_huge_aligned(HUGE), *middle = p + third;
+	int round;
+
+	gpu_set(q, p, PAGE, 512, 1, 1);
+	for (round = 0; round < 32; round++) {
+		struct queue *bad = queue_open_vm(q->fd, q->vm);
+
+		gsvm_sys(mprotect(p, HUGE, PROT_NONE));
+		gsvm_sys(mprotect(p, HUGE, PROT_READ | PROT_WRITE));
+		gsvm_sys(mprotect(middle, PAGE, PROT_READ));
+		gpu_check(q, p, third, 3, 1, 255);
+		expect_dead(bad, middle, DRM_GSVM_ACCESS_WRITE, DRM_GSVM_REASON_PERMISSION);
+		queue_close(bad);
+	}
+	cpu_check(p, PAGE, 512, 1, 1, "after writes that may not be");
+	queue_close(q);
+}
+
 static void map_fixed(void)
 {
 	struct queue *q = queue_open();
@@ -394,6 +420,7 @@ static void metadata_goes(void)
 static const struct gsvm_subtest tests[] = {
 	{ "mprotect-read", mprotect_read, "PROT_READ and back; a write ends the queue" },
 	{ "mprotect-none", mprotect_none, "PROT_NONE and back; a read ends the queue" },
+	{ "mprotect-middle", mprotect_middle, "PROT_READ for one page of a huge one" },
 	{ "munmap-reuse", munmap_reuse, "new memory at old addresses is empty" },
 	{ "munmap-middle", munmap_middle, "holes in huge pages, filled again" },
 	{ "map-fixed", map_fixed, "mappings replaced by others" },

@@ -160,6 +160,29 @@ static void queue_destroy_writer(void)
 	igt_gsvm_queue_destroy(w.q->fd, w.q->id, ENOENT);
 }
 
+/* Many times, with many writers: a stop that is not waited for is over soon as well. */
+static void queue_destroy_many(void)
+{
+	uint64_t *words = map_shared(PAGE), value[CTL_ITEMS];
+	struct ctl *ctl = map_shared(PAGE);
+	struct queue *other = queue_open();
+	int round, i;
+
+	for (round = 0; round < 100; round++) {
+		struct queue *q = queue_open_vm(other->fd, other->vm);
+
+		gsvm_poke(&ctl->rounds[0], 0);
+		gpu_launch(q, "count", CTL_ITEMS, U(ctl), U(words), 8);
+		gsvm_await(&ctl->rounds[0], 2, "a counting work-item's start");
+		igt_gsvm_queue_destroy(q->fd, q->id, 0);
+		for (i = 0; i < CTL_ITEMS; i++)
+			value[i] = gsvm_peek(&words[i]);
+		gpu_check(other, words, 8, 2, value[0], value[1] - value[0]);
+		for (i = 0; i < CTL_ITEMS; i++)
+			gsvm_assert_eq(gsvm_peek(&words[i]), value[i], "word after the queue's end");
+	}
+}
+
 static void vm_destroy_writer(void)
 {
 	struct queue *other = queue_open();
@@ -232,6 +255,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "mremap", mremap_writer, "mremap moves the page away from a writer" },
 	{ "truncate", truncate_writer, "the file is truncated under a writer" },
 	{ "queue-destroy", queue_destroy_writer, "no access after QUEUE_DESTROY has returned" },
+	{ "queue-destroy-many", queue_destroy_many, "likewise, a hundred times" },
 	{ "vm-destroy", vm_destroy_writer, "no access after VM_DESTROY has returned" },
 	{ "close", close_writer, "no access after the file is closed" },
 	{ "code-unmapped", code_unmapped, "the code of a running job is unmapped" },

@@ -4,7 +4,9 @@
  * disk under it.
  */
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -49,13 +51,59 @@ void *reserve(size_t size)
 	return start;
 }
 
-void *map_huge_aligned(size_t size)
+static char *map_wanting_huge(size_t size)
 {
 	void *p = map(reserve(size), size, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1);
 
 	gsvm_sys(madvise(p, size, MADV_HUGEPAGE));
 	return p;
+}
+
+/* Is the 2 MiB at @p one page? */
+static bool is_huge(const char *p)
+{
+	struct page_region region = { 0 };
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg), .start = U(p), .end = U(p) + HUGE, .vec = U(&region),
+		.vec_len = 1, .category_mask = PAGE_IS_HUGE, .return_mask = PAGE_IS_HUGE,
+	};
+	int fd = gsvm_sys(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+	int n = gsvm_sys(ioctl(fd, PAGEMAP_SCAN, &arg));
+
+	close(fd);
+	return n == 1 && region.end - region.start == HUGE;
+}
+
+/* Does the kernel give huge pages for @size? */
+static bool gives_huge(size_t size)
+{
+	char *p = map_wanting_huge(size);
+	bool huge = true;
+	size_t at;
+
+	for (at = 0; at < size && huge; at += HUGE) {
+		p[at] = 1;
+		huge = is_huge(p + at);
+	}
+	munmap(p, size);
+	return huge;
+}
+
+/*
+ * Without huge pages, a test of them would pass and tell nothing. Memory that
+ * other tests used is in pieces; what was just given back is not.
+ */
+void *map_huge_aligned(size_t size)
+{
+	int tries;
+
+	for (tries = 0; tries < 8; tries++) {
+		if (gives_huge(size))
+			return map_wanting_huge(size);
+		write_text("/proc/sys/vm/compact_memory", "1");
+	}
+	gsvm_skip("the kernel has no huge pages to give\n");
 }
 
 int make_memfd(size_t size)
