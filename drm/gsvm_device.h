@@ -12,6 +12,7 @@
 #include "gsvm_hw.h"
 
 struct gsvm_cmdq;
+struct gsvm_copy_unit;
 struct gsvm_fault_unit;
 struct gsvm_queue_table;
 struct gsvm_vm;
@@ -60,6 +61,7 @@ struct gsvm_limits {
  * @doorbell_lock: orders doorbell page faults (read) against revocation
  *	(write), gsvm_doorbell.c
  * @cmdq: command ring, gsvm_cmd.c
+ * @copy: copy engines, gsvm_copy.c
  * @fault: fault ring, gsvm_fault.c
  * @queues: hardware queues, gsvm_queue.c
  * @state: bits of &enum gsvm_device_state
@@ -80,6 +82,7 @@ struct gsvm_device {
 	struct xarray vms;
 	struct rw_semaphore doorbell_lock;
 	struct gsvm_cmdq *cmdq;
+	struct gsvm_copy_unit *copy;
 	struct gsvm_fault_unit *fault;
 	struct gsvm_queue_table *queues;
 	unsigned long state;

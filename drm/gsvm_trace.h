@@ -209,6 +209,65 @@ TRACE_EVENT(gsvm_cmd_wait,
 		  __entry->ns, __entry->ret)
 );
 
+/**
+ * gsvm_copy_submit - copies entered the ring of a copy engine
+ * @gdev: the GPU
+ * @engine: copy engine
+ * @n: descriptors
+ * @bytes: that they move
+ * @seq: completion number of the last
+ */
+TRACE_EVENT(gsvm_copy_submit,
+	TP_PROTO(struct gsvm_device *gdev, unsigned int engine, unsigned int n, u64 bytes,
+		 u64 seq),
+	TP_ARGS(gdev, engine, n, bytes, seq),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(gdev->drm.dev))
+		__field(u64, bytes)
+		__field(u64, seq)
+		__field(u32, engine)
+		__field(u32, n)
+	),
+	TP_fast_assign(
+		__assign_str(dev);
+		__entry->bytes = bytes;
+		__entry->seq = seq;
+		__entry->engine = engine;
+		__entry->n = n;
+	),
+	TP_printk("%s engine=%u n=%u bytes=%llu seq=%llu", __get_str(dev), __entry->engine,
+		  __entry->n, __entry->bytes, __entry->seq)
+);
+
+/**
+ * gsvm_copy_wait - somebody waited for copies
+ * @gdev: the GPU
+ * @engine: copy engine
+ * @seq: completion number waited for
+ * @ns: how long, in nanoseconds
+ * @ret: 0 or -EIO
+ */
+TRACE_EVENT(gsvm_copy_wait,
+	TP_PROTO(struct gsvm_device *gdev, unsigned int engine, u64 seq, u64 ns, int ret),
+	TP_ARGS(gdev, engine, seq, ns, ret),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(gdev->drm.dev))
+		__field(u64, seq)
+		__field(u64, ns)
+		__field(u32, engine)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__assign_str(dev);
+		__entry->seq = seq;
+		__entry->ns = ns;
+		__entry->engine = engine;
+		__entry->ret = ret;
+	),
+	TP_printk("%s engine=%u seq=%llu ns=%llu ret=%d", __get_str(dev), __entry->engine,
+		  __entry->seq, __entry->ns, __entry->ret)
+);
+
 DECLARE_EVENT_CLASS(gsvm_queue,
 	TP_PROTO(struct gsvm_device *gdev, u32 asid, u32 hwq),
 	TP_ARGS(gdev, asid, hwq),
