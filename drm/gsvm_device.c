@@ -39,11 +39,17 @@
  * 4. &gsvm_vm.queue_lock (mutex): the queues of a VM, across their start and
  *    stop on the device. No memory is allocated and no user memory touched
  *    under it.
- * 5. The mirror's locks, gsvm_mirror.c. An MMU notifier takes them, from
+ * 5. Locks of the process's pages (folio locks), while pages move.
+ * 6. The mirror's locks, gsvm_mirror.c. An MMU notifier takes them, from
  *    reclaim too: no GFP_KERNEL, no reservation lock below this line.
- * 6. &gsvm_queue_table.lock (spinlock): error records.
- * 7. &gsvm_cmdq.lock, &gsvm_copy_engine.lock (spinlocks): slots and indices of
- *    one ring each. None of them is taken under another.
+ * 7. &gsvm_queue_table.lock (spinlock): error records.
+ * 8. &gsvm_cmdq.lock, &gsvm_copy_engine.lock (spinlocks): slots and indices of
+ *    one ring each; &gsvm_vram.lock (spinlock, interrupts off): chunks of VRAM,
+ *    also under the kernel's page table locks. None of them is taken under
+ *    another.
+ *
+ * &gsvm_vram.buddy_lock (mutex) is taken with none of the driver's locks held,
+ * and allocates.
  *
  * The xa_locks of &gsvm_device.vms, &gsvm_queue_table.queues and of the file's
  * handle tables are held for a look-up and a reference only; nothing is taken
@@ -70,6 +76,7 @@
 #include "gsvm_hw.h"
 #include "gsvm_queue.h"
 #include "gsvm_vm.h"
+#include "gsvm_vram.h"
 
 #define GSVM_DEVICE_CHECK	HZ
 
@@ -211,7 +218,11 @@ int gsvm_device_init(struct gsvm_device *gdev)
 	if (ret)
 		return ret;
 
-	return gsvm_device_self_test(gdev);
+	ret = gsvm_device_self_test(gdev);
+	if (ret)
+		return ret;
+
+	return gsvm_vram_init(gdev);
 }
 
 static void gsvm_device_shutdown_vms(struct gsvm_device *gdev)

@@ -16,6 +16,7 @@ struct gsvm_copy_unit;
 struct gsvm_fault_unit;
 struct gsvm_queue_table;
 struct gsvm_vm;
+struct gsvm_vram;
 
 /**
  * struct gsvm_limits - what the hardware offers, checked against sane bounds
@@ -64,6 +65,7 @@ struct gsvm_limits {
  * @copy: copy engines, gsvm_copy.c
  * @fault: fault ring, gsvm_fault.c
  * @queues: hardware queues, gsvm_queue.c
+ * @vram: VRAM as memory of processes, gsvm_vram.c; NULL if it cannot be used so
  * @state: bits of &enum gsvm_device_state
  * @checked: when somebody last looked whether the device is still there, in
  *	jiffies
@@ -85,6 +87,7 @@ struct gsvm_device {
 	struct gsvm_copy_unit *copy;
 	struct gsvm_fault_unit *fault;
 	struct gsvm_queue_table *queues;
+	struct gsvm_vram *vram;
 	unsigned long state;
 	unsigned long checked;
 	struct work_struct wedge_work;

@@ -72,6 +72,7 @@
 #include "gsvm_device.h"
 #include "gsvm_fault.h"
 #include "gsvm_hw.h"
+#include "gsvm_migrate.h"
 #include "gsvm_mirror.h"
 #include "gsvm_populate.h"
 #include "gsvm_queue.h"
@@ -335,7 +336,11 @@ static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
 		ret = PTR_ERR(block);
 		goto out;
 	}
-	ret = gsvm_populate(slice->vm, block, req);
+	ret = 0;
+	if (!gsvm_populate_served(block, req)) {
+		gsvm_migrate_fault(slice->vm, block, req);
+		ret = gsvm_populate(slice->vm, block, req);
+	}
 	if (!ret) {
 		gsvm_fault_answer(slice, req);
 		gsvm_fault_resume(slice, req);

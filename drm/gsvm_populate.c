@@ -17,6 +17,13 @@
  * waits (FAULT_FLAG_RETRY_NOWAIT), and such pages are put aside; the caller
  * asks for each of them again, by itself, with patience.
  *
+ * A page in this GPU's VRAM counts as there; whether pages go to VRAM was decided
+ * before (gsvm_migrate.c). A page in another GPU's VRAM does not: the fault
+ * brings it back to where both can reach it. Nor does one in VRAM that is to be
+ * written for the first time since the process's soft-dirty bits were cleared:
+ * the entry of such a page stays writable, and only a fault as the CPU has it
+ * notes that it was written.
+ *
  * Everything else in the block that belongs to the same mappings and that the
  * CPU has already is read along by hmm_range_fault() and mapped, with the
  * rights that the CPU's entry has at this moment. Nothing is brought in for
@@ -46,6 +53,7 @@
 #include "gsvm_populate.h"
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
+#include "gsvm_vram.h"
 
 #define GSVM_POPULATE_TRIES	16
 
@@ -113,13 +121,29 @@ static void gsvm_vma_check(struct gsvm_populate *p, const struct vm_area_struct 
 		__clear_bit(i, p->need);
 }
 
+/* Not in the VRAM of another GPU. */
+static bool gsvm_page_reachable(const struct gsvm_populate *p, unsigned long hmm_pfn)
+{
+	struct page *page = hmm_pfn_to_page(hmm_pfn);
+
+	return !gsvm_vram_owns(page) || gsvm_vram_of_page(page) == p->vm->gdev->vram;
+}
+
+/* Written without a note of it: see DOC: Populating a block. */
+static bool gsvm_page_unnoted(const struct gsvm_populate *p, unsigned int i)
+{
+	return test_bit(i, p->req->write) && test_bit(i, p->block->soft_dirty) &&
+	       gsvm_vram_owns(hmm_pfn_to_page(p->pages.pfn[i]));
+}
+
 static bool gsvm_page_satisfied(const struct gsvm_populate *p, unsigned int i)
 {
 	unsigned long want = HMM_PFN_VALID;
 
 	if (test_bit(i, p->req->write))
 		want |= HMM_PFN_WRITE;
-	return (p->pages.pfn[i] & want) == want;
+	return (p->pages.pfn[i] & want) == want && gsvm_page_reachable(p, p->pages.pfn[i]) &&
+	       !gsvm_page_unnoted(p, i);
 }
 
 /*
@@ -137,6 +161,8 @@ static int gsvm_fault_in(struct gsvm_populate *p, struct vm_area_struct *vma, un
 	if (!p->req->patient)
 		flags |= FAULT_FLAG_RETRY_NOWAIT;
 	ret = handle_mm_fault(vma, gsvm_page_addr(p, i), flags, NULL);
+	if (flags & FAULT_FLAG_WRITE && !(ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)))
+		clear_bit(i, p->block->soft_dirty);
 	if (ret & VM_FAULT_COMPLETED)
 		return -EAGAIN;
 	if (ret & VM_FAULT_RETRY && !p->req->patient) {
@@ -168,6 +194,7 @@ static int gsvm_snapshot(struct gsvm_populate *p, unsigned long start, unsigned 
 		.start = start,
 		.end = end,
 		.hmm_pfns = &p->pages.pfn[gsvm_page_index(p, start)],
+		.dev_private_owner = (void *)gsvm_vram_owner(),
 	};
 
 	return hmm_range_fault(&range);
@@ -287,7 +314,7 @@ static int gsvm_populate_verify(struct gsvm_populate *p)
 	for_each_set_bit(i, p->need, GSVM_BLOCK_PAGES) {
 		if (test_bit(i, p->req->mapped))
 			continue;
-		if (gsvm_block_can_reach(p->pages.pfn[i]))
+		if (gsvm_block_can_reach(p->block, p->pages.pfn[i]))
 			ret = -ENOMEM;
 		else
 			gsvm_page_give_up(p, i, DRM_GSVM_REASON_UNSUPPORTED);
@@ -369,6 +396,30 @@ static int gsvm_populate_once(struct gsvm_populate *p)
 		gsvm_populate_add_table(p->block);
 	drm_dev_exit(idx);
 	return ret;
+}
+
+/**
+ * gsvm_populate_served() - has somebody else mapped what is wanted
+ * @block: block
+ * @req: what is needed; if it is all mapped, &gsvm_request.mapped is filled in
+ *
+ * Records of one access come twice when it went on between two looks at it, and
+ * those of a block that is being served come too late.
+ *
+ * Return: whether there is nothing to do but to answer.
+ */
+bool gsvm_populate_served(struct gsvm_block *block, struct gsvm_request *req)
+{
+	bool served;
+
+	mutex_lock(&block->lock);
+	served = block->slot && gsvm_block_allows(block, req->read, GSVM_PTE_R) &&
+		 gsvm_block_allows(block, req->write, GSVM_PTE_W) &&
+		 gsvm_block_allows(block, req->exec, GSVM_PTE_X);
+	if (served)
+		gsvm_block_mapped(block, req->mapped);
+	mutex_unlock(&block->lock);
+	return served;
 }
 
 /**

@@ -34,6 +34,7 @@ struct gsvm_request {
 	u8 reason[GSVM_BLOCK_PAGES];
 };
 
+bool gsvm_populate_served(struct gsvm_block *block, struct gsvm_request *req);
 int gsvm_populate(struct gsvm_vm *vm, struct gsvm_block *block, struct gsvm_request *req);
 
 #endif

@@ -80,6 +80,11 @@ void gsvm_vm_module_exit(void)
 	destroy_workqueue(gsvm_wq);
 }
 
+static unsigned int gsvm_vm_migrate = DRM_GSVM_MIGRATE_FIRST;
+module_param_named(migrate, gsvm_vm_migrate, uint, 0644);
+MODULE_PARM_DESC(migrate,
+		 "When a GPU's fault moves memory to VRAM, for new VMs: 0 never, 1 at the first (default), 2 at the second");
+
 /* Write the context entry and wait until the device has seen it. */
 static int gsvm_vm_set_root(struct gsvm_vm *vm, u64 root)
 {
@@ -131,6 +136,7 @@ static struct gsvm_vm *gsvm_vm_alloc(struct gsvm_device *gdev)
 	vm->gdev = gdev;
 	drm_dev_get(&gdev->drm);
 	vm->mm = current->mm;
+	vm->migrate = min_t(u32, READ_ONCE(gsvm_vm_migrate), DRM_GSVM_MIGRATE_SECOND);
 	mmgrab(vm->mm);
 	mutex_init(&vm->queue_lock);
 	mutex_init(&vm->shutdown_lock);
@@ -250,6 +256,49 @@ struct gsvm_vm *gsvm_vm_lookup_asid(struct gsvm_device *gdev, u32 asid)
 		vm = gsvm_vm_get_unless_zero(vm);
 	xa_unlock(&gdev->vms);
 	return vm;
+}
+
+/**
+ * gsvm_vm_lookup_mm() - the live address space that mirrors a process
+ * @gdev: device
+ * @mm: process; compared only
+ *
+ * Return: the address space with a reference, the first one if there are
+ * several; or NULL.
+ */
+struct gsvm_vm *gsvm_vm_lookup_mm(struct gsvm_device *gdev, const struct mm_struct *mm)
+{
+	struct gsvm_vm *vm, *found = NULL;
+	unsigned long asid;
+
+	xa_lock(&gdev->vms);
+	xa_for_each(&gdev->vms, asid, vm) {
+		if (vm->mm != mm)
+			continue;
+		found = gsvm_vm_get_unless_zero(vm);
+		if (found)
+			break;
+	}
+	xa_unlock(&gdev->vms);
+	return found;
+}
+
+/**
+ * gsvm_vm_age_all() - tell VRAM what of it the device has used
+ * @gdev: device
+ */
+void gsvm_vm_age_all(struct gsvm_device *gdev)
+{
+	u32 asid;
+
+	for (asid = 0; asid < gdev->limits.num_asids; asid++) {
+		struct gsvm_vm *vm = gsvm_vm_lookup_asid(gdev, asid);
+
+		if (!vm)
+			continue;
+		gsvm_mirror_age(vm->mirror);
+		gsvm_vm_put(vm);
+	}
 }
 
 /**

@@ -27,6 +27,10 @@ struct gsvm_vm_stats {
 	atomic64_t pages_invalidated;
 	atomic64_t pages_dirtied;
 	atomic64_t metadata_bytes;
+	atomic64_t bytes_migrated;
+	atomic64_t pages_to_vram;
+	atomic64_t pages_to_system;
+	atomic64_t bounces;
 };
 
 /**
@@ -47,6 +51,7 @@ struct gsvm_vm_stats {
  * @event_seq: counts events, so that a waiter that looked at its signal before
  *	the event does not miss it
  * @stats: counters
+ * @migrate: DRM_GSVM_MIGRATE_*, when a fault moves memory to VRAM
  * @shutdown_lock: serialises gsvm_vm_shutdown(), so that a second caller returns
  *	when the first is through
  * @down: shut down; protected by @shutdown_lock
@@ -65,6 +70,7 @@ struct gsvm_vm {
 	wait_queue_head_t event_wq;
 	atomic64_t event_seq;
 	struct gsvm_vm_stats stats;
+	u32 migrate;
 	struct mutex shutdown_lock;	/* down */
 	bool down;
 	struct work_struct free_work;
@@ -81,6 +87,8 @@ void gsvm_vm_shutdown(struct gsvm_vm *vm);
 struct gsvm_vm *gsvm_vm_get(struct gsvm_vm *vm);
 struct gsvm_vm *gsvm_vm_get_unless_zero(struct gsvm_vm *vm);
 struct gsvm_vm *gsvm_vm_lookup_asid(struct gsvm_device *gdev, u32 asid);
+struct gsvm_vm *gsvm_vm_lookup_mm(struct gsvm_device *gdev, const struct mm_struct *mm);
+void gsvm_vm_age_all(struct gsvm_device *gdev);
 void gsvm_vm_put(struct gsvm_vm *vm);
 void gsvm_vm_event(struct gsvm_vm *vm);
 

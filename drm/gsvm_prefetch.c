@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/**
+ * DOC: Prefetch
+ *
+ * Moves a range to VRAM or back because the process said so, in windows of
+ * GSVM_MOVE_BLOCKS blocks. On the way to VRAM two windows are under way at once:
+ * while the engine copies one, the kernel collects the pages of the next. Both
+ * lie within one hold of the mmap lock, which is let go between two pairs, so
+ * that whoever changes the address space waits for a few milliseconds at most.
+ *
+ * In between is also where it can be stopped: by a signal, if somebody waits
+ * for it, or by the end of the VM, if nobody does. What has moved has moved.
+ *
+ * An asynchronous prefetch holds a reference to the VM, not to the process's
+ * memory: it takes that for a pair of windows at a time, and ends when there is
+ * none any more.
+ */
+
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/workqueue.h>
+
+#include <drm/gsvm_drm.h>
+
+#include "gsvm_device.h"
+#include "gsvm_hw.h"
+#include "gsvm_migrate.h"
+#include "gsvm_mirror.h"
+#include "gsvm_policy.h"
+#include "gsvm_prefetch.h"
+#include "gsvm_vm.h"
+#include "gsvm_vram.h"
+#include "gsvm_xfer.h"
+
+#define GSVM_PREFETCH_PAGES	(GSVM_MOVE_BLOCKS * GSVM_BLOCK_PAGES)
+#define GSVM_PREFETCH_BYTES	((unsigned long)GSVM_MOVE_BLOCKS * GSVM_BLOCK_SIZE)
+#define GSVM_PREFETCH_WINDOWS	2
+
+/**
+ * struct gsvm_prefetch - a range on its way
+ * @vm: address space
+ * @start: first byte
+ * @end: byte behind the last
+ * @to_vram: direction
+ * @interruptible: a signal for the current thread ends it
+ * @moved: pages that have moved
+ * @move: windows; on the way back the first one only
+ * @busy: the window that is being copied, or NULL
+ */
+struct gsvm_prefetch {
+	struct gsvm_vm *vm;
+	unsigned long start;
+	unsigned long end;
+	bool to_vram;
+	bool interruptible;
+	u64 moved;
+	struct gsvm_move *move[GSVM_PREFETCH_WINDOWS];
+	struct gsvm_move *busy;
+};
+
+/**
+ * struct gsvm_prefetch_job - an asynchronous prefetch
+ * @work: does it
+ * @vm: address space, with a reference
+ * @start: first byte
+ * @end: byte behind the last
+ * @to_vram: direction
+ * @signal: address of the signal, or 0
+ */
+struct gsvm_prefetch_job {
+	struct work_struct work;
+	struct gsvm_vm *vm;
+	unsigned long start;
+	unsigned long end;
+	bool to_vram;
+	u64 signal;
+};
+
+static unsigned long gsvm_prefetch_window_end(const struct gsvm_prefetch *p, unsigned long addr)
+{
+	return min(p->end, round_down(addr, GSVM_BLOCK_SIZE) + GSVM_PREFETCH_BYTES);
+}
+
+/* Why to stop; 0: go on. */
+static int gsvm_prefetch_stop(const struct gsvm_prefetch *p)
+{
+	if (p->interruptible && signal_pending(current))
+		return -EINTR;
+	if (READ_ONCE(p->vm->dead))
+		return -ENOENT;
+	if (gsvm_device_is_wedged(p->vm->gdev))
+		return -EIO;
+	return 0;
+}
+
+static void gsvm_prefetch_end_busy(struct gsvm_prefetch *p)
+{
+	if (p->busy)
+		p->moved += gsvm_move_in_end(p->busy);
+	p->busy = NULL;
+}
+
+/* Begin one mapping's part of a window; the window before it is completed meanwhile. */
+static void gsvm_prefetch_part(struct gsvm_prefetch *p, struct gsvm_move *move,
+			       struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	if (p->busy == move)
+		gsvm_prefetch_end_busy(p);
+	move->fill_start = vma->vm_flags & VM_WRITE ? p->start : 0;
+	move->fill_end = vma->vm_flags & VM_WRITE ? p->end : 0;
+	move->fill_huge = true;
+	if (gsvm_move_in_begin(move, vma, start, end))
+		return;
+	gsvm_prefetch_end_busy(p);
+	p->busy = move;
+}
+
+/* All mappings in a window, whose VRAM is reserved; mmap_lock held. */
+static void gsvm_prefetch_window(struct gsvm_prefetch *p, struct gsvm_move *move,
+				 unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma;
+	unsigned long addr = start;
+
+	while (addr < end && (vma = find_vma(p->vm->mm, addr)) && vma->vm_start < end) {
+		addr = max(addr, vma->vm_start);
+		if (gsvm_migrate_movable(vma))
+			gsvm_prefetch_part(p, move, vma, addr, min(end, vma->vm_end));
+		addr = vma->vm_end;
+	}
+}
+
+/* Move up to two windows from *@addr on to VRAM, and *@addr behind them. */
+static int gsvm_prefetch_in(struct gsvm_prefetch *p, unsigned long *addr)
+{
+	unsigned long bound[GSVM_PREFETCH_WINDOWS + 1] = { *addr };
+	unsigned int n, i;
+	int ret = 0;
+
+	for (n = 0; n < GSVM_PREFETCH_WINDOWS && bound[n] < p->end; n++) {
+		bound[n + 1] = gsvm_prefetch_window_end(p, bound[n]);
+		ret = gsvm_move_reserve(p->move[n], p->vm, bound[n], bound[n + 1]);
+		if (ret)
+			break;
+	}
+	if (n) {
+		mmap_read_lock(p->vm->mm);
+		for (i = 0; i < n; i++)
+			gsvm_prefetch_window(p, p->move[i], bound[i], bound[i + 1]);
+		gsvm_prefetch_end_busy(p);
+		mmap_read_unlock(p->vm->mm);
+	}
+	for (i = 0; i < n; i++)
+		gsvm_move_release(p->move[i]);
+	*addr = bound[n];
+	return ret;
+}
+
+/* Bring one window from *@addr on back to system memory. */
+static int gsvm_prefetch_out(struct gsvm_prefetch *p, unsigned long *addr)
+{
+	unsigned long end = gsvm_prefetch_window_end(p, *addr), at = *addr;
+	struct vm_area_struct *vma;
+	unsigned int moved;
+	int ret = 0;
+
+	mmap_read_lock(p->vm->mm);
+	while (!ret && at < end && (vma = find_vma(p->vm->mm, at)) && vma->vm_start < end) {
+		at = max(at, vma->vm_start);
+		if (vma_is_anonymous(vma)) {
+			ret = gsvm_move_out(p->move[0], vma, at, min(end, vma->vm_end), NULL,
+					    &moved);
+			p->moved += moved;
+			atomic64_add(moved, &p->vm->stats.pages_to_system);
+			atomic64_add(p->move[0]->xfer->bytes, &p->vm->stats.bytes_migrated);
+		}
+		at = vma->vm_end;
+	}
+	mmap_read_unlock(p->vm->mm);
+	*addr = end;
+	return ret;
+}
+
+static int gsvm_prefetch_alloc(struct gsvm_prefetch *p)
+{
+	unsigned int i, n = p->to_vram ? GSVM_PREFETCH_WINDOWS : 1;
+	unsigned long pages = (p->end - p->start) >> PAGE_SHIFT;
+
+	for (i = 0; i < n; i++) {
+		p->move[i] = gsvm_move_alloc(p->vm->gdev->vram,
+					     min(pages, (unsigned long)GSVM_PREFETCH_PAGES));
+		if (!p->move[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Move the range. -EINTR, -ENOENT, -EIO, -ENODEV, -ENOMEM when it ended early. */
+static int gsvm_prefetch_run(struct gsvm_prefetch *p)
+{
+	unsigned long addr = p->start;
+	unsigned int i;
+	int ret;
+
+	/* Without VRAM nothing is in it, and nothing goes there. */
+	if (!p->vm->gdev->vram)
+		return 0;
+	ret = gsvm_prefetch_alloc(p);
+	while (!ret && addr < p->end) {
+		ret = gsvm_prefetch_stop(p);
+		if (ret)
+			break;
+		if (!mmget_not_zero(p->vm->mm)) {
+			ret = -ENOENT;
+			break;
+		}
+		if (!p->to_vram)
+			ret = gsvm_prefetch_out(p, &addr);
+		else if (gsvm_policy_memcg_tight(p->vm->mm))
+			addr = p->end;
+		else
+			ret = gsvm_prefetch_in(p, &addr);
+		mmput(p->vm->mm);
+		cond_resched();
+	}
+	for (i = 0; i < GSVM_PREFETCH_WINDOWS; i++)
+		gsvm_move_free(p->move[i]);
+	return ret;
+}
+
+/* Decrement the value of a signal in the process's memory, as a packet's end does. */
+static void gsvm_prefetch_signal(struct gsvm_vm *vm, u64 addr)
+{
+	u64 at = addr + offsetof(struct gsvm_signal, value);
+	struct page *page;
+	void *map;
+
+	if (!mmget_not_zero(vm->mm))
+		return;
+	mmap_read_lock(vm->mm);
+	if (pin_user_pages_remote(vm->mm, at, 1, FOLL_WRITE, &page, NULL) == 1) {
+		map = kmap_local_page(page);
+		/* All that was done before is visible before. */
+		smp_mb__before_atomic();
+		atomic64_dec((atomic64_t *)(map + offset_in_page(at)));
+		kunmap_local(map);
+		unpin_user_pages_dirty_lock(&page, 1, true);
+	}
+	mmap_read_unlock(vm->mm);
+	mmput(vm->mm);
+	gsvm_vm_event(vm);
+}
+
+static void gsvm_prefetch_work(struct work_struct *work)
+{
+	struct gsvm_prefetch_job *job = container_of(work, struct gsvm_prefetch_job, work);
+	struct gsvm_prefetch p = {
+		.vm = job->vm,
+		.start = job->start,
+		.end = job->end,
+		.to_vram = job->to_vram,
+	};
+
+	/* Best effort: what did not move is found where it was. */
+	gsvm_prefetch_run(&p);
+	if (job->signal)
+		gsvm_prefetch_signal(job->vm, job->signal);
+	gsvm_vm_put(job->vm);
+	kfree(job);
+}
+
+static int gsvm_prefetch_async(struct gsvm_vm *vm, const struct drm_gsvm_prefetch *args)
+{
+	struct gsvm_signal __user *sig = u64_to_user_ptr(args->signal);
+	struct gsvm_prefetch_job *job;
+
+	if (args->signal && put_user(1, &sig->irq))
+		return -EFAULT;
+	job = kzalloc_obj(*job, GFP_KERNEL_ACCOUNT);
+	if (!job)
+		return -ENOMEM;
+	job->vm = gsvm_vm_get(vm);
+	job->start = args->start;
+	job->end = args->start + args->length;
+	job->to_vram = args->region == DRM_GSVM_REGION_VRAM;
+	job->signal = args->signal;
+	INIT_WORK(&job->work, gsvm_prefetch_work);
+	queue_work(gsvm_patient_wq, &job->work);
+	return 0;
+}
+
+/**
+ * gsvm_prefetch() - DRM_IOCTL_GSVM_PREFETCH
+ * @vm: VM, mirror of the caller's memory
+ * @args: validated; &drm_gsvm_prefetch.moved is written
+ *
+ * Context: process, sleeps; inside drm_dev_enter().
+ * Return: as the ioctl says.
+ */
+int gsvm_prefetch(struct gsvm_vm *vm, struct drm_gsvm_prefetch *args)
+{
+	struct gsvm_prefetch p = {
+		.vm = vm,
+		.start = args->start,
+		.end = args->start + args->length,
+		.to_vram = args->region == DRM_GSVM_REGION_VRAM,
+		.interruptible = true,
+	};
+	int ret;
+
+	args->moved = 0;
+	if (args->flags & DRM_GSVM_PREFETCH_ASYNC)
+		return gsvm_prefetch_async(vm, args);
+	ret = gsvm_prefetch_run(&p);
+	args->moved = p.moved;
+	return ret;
+}
+
+static void gsvm_prefetch_vm_out(struct gsvm_vm *vm)
+{
+	struct gsvm_block *block;
+	u64 addr = 0;
+
+	while ((block = gsvm_mirror_block_next(vm->mirror, &addr))) {
+		struct gsvm_prefetch p = {
+			.vm = vm,
+			.start = block->start,
+			.end = block->start + GSVM_BLOCK_SIZE,
+		};
+
+		gsvm_block_put(block);
+		gsvm_prefetch_run(&p);
+	}
+}
+
+/**
+ * gsvm_prefetch_all_out() - bring back what the address spaces have in VRAM
+ * @gdev: GPU
+ *
+ * For what eviction by physical address cannot split.
+ */
+void gsvm_prefetch_all_out(struct gsvm_device *gdev)
+{
+	u32 asid;
+
+	for (asid = 0; asid < gdev->limits.num_asids; asid++) {
+		struct gsvm_vm *vm = gsvm_vm_lookup_asid(gdev, asid);
+
+		if (!vm)
+			continue;
+		gsvm_prefetch_vm_out(vm);
+		gsvm_vm_put(vm);
+	}
+}
