@@ -40,6 +40,10 @@
 #define GSVM_PREFETCH_BYTES	((unsigned long)GSVM_MOVE_BLOCKS * GSVM_BLOCK_SIZE)
 #define GSVM_PREFETCH_WINDOWS	2
 
+/* A signal that cannot be reached for want of memory: tries, milliseconds between. */
+#define GSVM_PREFETCH_SIGNAL_TRIES	256
+#define GSVM_PREFETCH_SIGNAL_PAUSE	64
+
 /**
  * struct gsvm_prefetch - a range on its way
  * @vm: address space
@@ -232,17 +236,18 @@ static int gsvm_prefetch_run(struct gsvm_prefetch *p)
 	return ret;
 }
 
-/* Decrement the value of a signal in the process's memory, as a packet's end does. */
-static void gsvm_prefetch_signal(struct gsvm_vm *vm, u64 addr)
+/* Decrement the word at @at. -ENOMEM: later, perhaps; another errno: never. */
+static int gsvm_prefetch_decrement(struct gsvm_vm *vm, u64 at)
 {
-	u64 at = addr + offsetof(struct gsvm_signal, value);
 	struct page *page;
 	void *map;
+	long ret;
 
 	if (!mmget_not_zero(vm->mm))
-		return;
+		return -ENOENT;
 	mmap_read_lock(vm->mm);
-	if (pin_user_pages_remote(vm->mm, at, 1, FOLL_WRITE, &page, NULL) == 1) {
+	ret = pin_user_pages_remote(vm->mm, at, 1, FOLL_WRITE, &page, NULL);
+	if (ret == 1) {
 		map = kmap_local_page(page);
 		/* All that was done before is visible before. */
 		smp_mb__before_atomic();
@@ -252,6 +257,26 @@ static void gsvm_prefetch_signal(struct gsvm_vm *vm, u64 addr)
 	}
 	mmap_read_unlock(vm->mm);
 	mmput(vm->mm);
+	return ret == 1 ? 0 : ret;
+}
+
+/*
+ * Decrement the value of a signal in the process's memory, as a packet's end
+ * does. Somebody may wait for it without end: while memory is short, that is no
+ * reason to give up.
+ */
+static void gsvm_prefetch_signal(struct gsvm_vm *vm, u64 addr)
+{
+	u64 at = addr + offsetof(struct gsvm_signal, value);
+	unsigned int try;
+
+	for (try = 0; try < GSVM_PREFETCH_SIGNAL_TRIES; try++) {
+		if (gsvm_prefetch_decrement(vm, at) != -ENOMEM)
+			break;
+		if (wait_event_timeout(vm->event_wq, READ_ONCE(vm->dead),
+				       msecs_to_jiffies(GSVM_PREFETCH_SIGNAL_PAUSE)))
+			break;
+	}
 	gsvm_vm_event(vm);
 }
 
