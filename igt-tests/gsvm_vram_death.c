@@ -4,8 +4,8 @@
  * machine lives on, and a new GPU in its place starts afresh.
  *
  * "declared" has the driver declare the death, through debugfs; it needs no
- * help. "killed" asks the host to kill the GPU: kill-gpu, beside this file,
- * does so. The kernel logs both, which is not to be held against them.
+ * help. "killed" asks the host to kill the GPU, which gsvm-vm --gpu-may-die
+ * does. The kernel logs both, which is not to be held against them.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -115,6 +115,7 @@ static void declared(void)
 	char path[PATH_MAX];
 	struct queue *fresh;
 
+	igt_emit_ignore_dmesg_regex("device is wedged: debugfs");
 	find_device(s.q->fd);
 	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%s/wedge", pci);
 	gsvm_require(!access(path, W_OK), "there is no %s\n", path);
@@ -131,25 +132,24 @@ static void declared(void)
 	queue_close(fresh);
 }
 
-/* The host looks for "resident", kills the GPU, and makes "gone". */
+#define HOST	"/run/gsvm-vm/"		/* where the host looks for requests */
+
+/* The host kills the GPU, as a GPU dies that is pulled out. */
 static void killed(void)
 {
-	const char *dir = getenv("GSVM_KILL_GPU");
-	char resident[PATH_MAX], gone[PATH_MAX];
 	int64_t end = gsvm_deadline(60000);
 	struct scene s;
 	int fd;
 
-	gsvm_require(dir, "nobody is there to kill the GPU: use igt-tests/kill-gpu\n");
-	snprintf(resident, sizeof(resident), "%s/resident", dir);
-	snprintf(gone, sizeof(gone), "%s/gone", dir);
+	gsvm_require(getenv("GSVM_GPU_MAY_DIE"), "nobody is there to kill the GPU\n");
+	igt_emit_ignore_dmesg_regex("device is wedged: ");
 	s = prepare();
 	find_device(s.q->fd);
-	fd = gsvm_sys(open(resident, O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+	fd = gsvm_sys(open(HOST "kill-gpu.request", O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
 	close(fd);
-	while (access(gone, F_OK)) {
+	while (access(HOST "kill-gpu", F_OK)) {
 		gsvm_assert(gsvm_deadline(0) < end, "the GPU was not killed within a minute\n");
-		usleep(20000);
+		gsvm_pace();
 	}
 	aftermath(&s);
 	driver_write("unbind");
