@@ -449,6 +449,7 @@ bool gsvm_block_allows(struct gsvm_block *block, const unsigned long *pages, u64
 	}
 	return true;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_allows);
 
 /* Nothing has to be undone for a page in VRAM. */
 static bool gsvm_block_zombie(const struct gsvm_block *block, u64 pte)
@@ -633,3 +634,4 @@ void gsvm_block_age(struct gsvm_block *block)
 			gsvm_vram_touch(vram, block->table->pfn[i]);
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_age);

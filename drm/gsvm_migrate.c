@@ -38,6 +38,8 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include <kunit/visibility.h>
+
 #include <drm/gsvm_drm.h>
 
 #include "gsvm_block.h"
@@ -70,6 +72,7 @@ const void *gsvm_migrate_in_mark(void)
 {
 	return gsvm_migrate_mark;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_migrate_in_mark);
 
 /**
  * gsvm_move_alloc() - make a move

@@ -40,6 +40,8 @@
 #include <linux/memcontrol.h>
 #include <linux/minmax.h>
 
+#include <kunit/visibility.h>
+
 #include <drm/gsvm_drm.h>
 
 #include "gsvm_block.h"
@@ -116,6 +118,7 @@ bool gsvm_policy_wants_vram(struct gsvm_vm *vm, struct gsvm_block *block)
 		return false;
 	return !gsvm_policy_memcg_tight(vm->mm);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_policy_wants_vram);
 
 /**
  * gsvm_policy_moved_in() - an attempt to move a block to VRAM has ended
@@ -138,6 +141,7 @@ void gsvm_policy_moved_in(struct gsvm_block *block, unsigned int pages)
 								 GSVM_POLICY_DOUBLINGS));
 	policy->stuck = min(policy->stuck + 1, U8_MAX);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_policy_moved_in);
 
 /**
  * gsvm_policy_came_back() - a CPU has fetched pages of a block
@@ -163,3 +167,4 @@ void gsvm_policy_came_back(struct gsvm_vm *vm, struct gsvm_block *block)
 	policy->held = true;
 	gsvm_hold_add(&vm->mirror->hold, block, delay);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_policy_came_back);

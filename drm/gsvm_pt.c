@@ -328,6 +328,7 @@ bool gsvm_pte_age(u64 *pte)
 	} while (!try_cmpxchg(pte, &old, old & ~GSVM_PTE_A));
 	return true;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_pte_age);
 
 /**
  * gsvm_pte_cont_break() - break the 64 KiB group around an entry, if it is one

@@ -16,6 +16,8 @@
 #include <linux/hash.h>
 #include <linux/minmax.h>
 
+#include <kunit/visibility.h>
+
 #include "gsvm_pt.h"
 #include "gsvm_stream.h"
 
@@ -29,6 +31,7 @@ void gsvm_stream_init(struct gsvm_stream_table *table)
 {
 	spin_lock_init(&table->lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_stream_init);
 
 static struct gsvm_stream *gsvm_stream_slot(struct gsvm_stream_table *table, pid_t pid)
 {
@@ -54,6 +57,7 @@ unsigned int gsvm_stream_window(struct gsvm_stream_table *table, pid_t pid, unsi
 	spin_unlock(&table->lock);
 	return pages;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_stream_window);
 
 /**
  * gsvm_stream_fetched() - note what was brought back
@@ -73,3 +77,4 @@ void gsvm_stream_fetched(struct gsvm_stream_table *table, pid_t pid, unsigned lo
 	stream->pages = max(pages, 1u);
 	spin_unlock(&table->lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_stream_fetched);
