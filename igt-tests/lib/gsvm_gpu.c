@@ -9,6 +9,7 @@
 
 #include <drm/drm.h>
 #include "gsvm_igt.h"
+#include "gsvm_place.h"
 #include "gsvm_proc.h"
 #include "gsvm_program.h"
 
@@ -111,10 +112,23 @@ struct queue *queue_open_vm(int fd, uint32_t vm)
 
 struct queue *queue_open_gpu(unsigned int index)
 {
+	const char *migrate = getenv("GSVM_TEST_MIGRATE");
 	int fd = gpu_open(index);
 	struct queue *q = queue_open_vm(fd, igt_gsvm_vm_create(fd, 0));
 
 	q->own_vm = q->own_fd = true;
+	if (migrate && *migrate) {
+		gsvm_assert(!strcmp(migrate, "never"), "GSVM_TEST_MIGRATE is %s\n", migrate);
+		set_policy(q, DRM_GSVM_MIGRATE_NEVER);
+	}
+	return q;
+}
+
+struct queue *queue_open_system(void)
+{
+	struct queue *q = queue_open();
+
+	set_policy(q, DRM_GSVM_MIGRATE_NEVER);
 	return q;
 }
 
