@@ -19,7 +19,7 @@ inline evict_bounce(v)
 	j_ = 0
 }
 
-/* @plan gsvm_evict_block: no lock held. */
+/* @drm gsvm_evict_reserve, gsvm_evict_chunk: no lock held. */
 inline evict_block(v)
 {
 	/* @mm migrate_device_pfns */
