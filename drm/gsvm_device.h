@@ -4,12 +4,16 @@
 
 #include <drm/drm_device.h>
 #include <drm/gsvm_drm.h>
+#include <linux/hashtable.h>
 #include <linux/pci.h>
 #include <linux/rwsem.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "gsvm_hw.h"
+
+/* Buckets of &gsvm_device.mms. */
+#define GSVM_DEVICE_MMS_LOG2	6
 
 struct gsvm_cmdq;
 struct gsvm_copy_unit;
@@ -59,6 +63,8 @@ struct gsvm_limits {
  * @ctx_dma: its bus address
  * @vms: ASID to &gsvm_vm of all live VMs. xa_lock protects the entries; a
  *	reader takes a reference under it with gsvm_vm_get_unless_zero()
+ * @mms: the same VMs by &gsvm_vm.mm, read inside RCU, changed under the xa_lock
+ *	of @vms
  * @doorbell_lock: orders doorbell page faults (read) against revocation
  *	(write), gsvm_doorbell.c
  * @cmdq: command ring, gsvm_cmd.c
@@ -82,6 +88,7 @@ struct gsvm_device {
 	struct gsvm_ctx *ctx;
 	dma_addr_t ctx_dma;
 	struct xarray vms;
+	DECLARE_HASHTABLE(mms, GSVM_DEVICE_MMS_LOG2);
 	struct rw_semaphore doorbell_lock;
 	struct gsvm_cmdq *cmdq;
 	struct gsvm_copy_unit *copy;

@@ -24,6 +24,7 @@
  */
 
 #include <linux/bitmap.h>
+#include <linux/hashtable.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -105,7 +106,7 @@ static void gsvm_vm_free(struct gsvm_vm *vm)
 	bitmap_free(vm->doorbells);
 	mutex_destroy(&vm->shutdown_lock);
 	mutex_destroy(&vm->queue_lock);
-	kfree(vm);
+	kfree_rcu(vm, rcu);
 	drm_dev_put(&gdev->drm);
 }
 
@@ -178,6 +179,9 @@ struct gsvm_vm *gsvm_vm_create(struct gsvm_device *gdev)
 	if (ret)
 		goto err_asid;
 	xa_store(&gdev->vms, vm->asid, vm, GFP_KERNEL);
+	xa_lock(&gdev->vms);
+	hash_add_rcu(gdev->mms, &vm->mm_link, (unsigned long)vm->mm);
+	xa_unlock(&gdev->vms);
 	return vm;
 
 err_asid:
@@ -208,7 +212,10 @@ void gsvm_vm_shutdown(struct gsvm_vm *vm)
 		/* An error means that the device is cut off from all memory. */
 		gsvm_vm_set_root(vm, 0);
 		gsvm_mirror_teardown(vm->mirror);
-		xa_erase(&vm->gdev->vms, vm->asid);
+		xa_lock(&vm->gdev->vms);
+		__xa_erase(&vm->gdev->vms, vm->asid);
+		hash_del_rcu(&vm->mm_link);
+		xa_unlock(&vm->gdev->vms);
 		vm->down = true;
 		gsvm_vm_event(vm);
 	}
@@ -264,22 +271,21 @@ struct gsvm_vm *gsvm_vm_lookup_asid(struct gsvm_device *gdev, u32 asid)
  * @mm: process; compared only
  *
  * Return: the address space with a reference, the first one if there are
- * several; or NULL.
+ * several; or NULL. A CPU's access to a page in VRAM asks: no lock is taken.
  */
 struct gsvm_vm *gsvm_vm_lookup_mm(struct gsvm_device *gdev, const struct mm_struct *mm)
 {
 	struct gsvm_vm *vm, *found = NULL;
-	unsigned long asid;
 
-	xa_lock(&gdev->vms);
-	xa_for_each(&gdev->vms, asid, vm) {
+	rcu_read_lock();
+	hash_for_each_possible_rcu(gdev->mms, vm, mm_link, (unsigned long)mm) {
 		if (vm->mm != mm)
 			continue;
 		found = gsvm_vm_get_unless_zero(vm);
 		if (found)
 			break;
 	}
-	xa_unlock(&gdev->vms);
+	rcu_read_unlock();
 	return found;
 }
 

@@ -7,6 +7,7 @@
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
+#include <linux/rcupdate.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
@@ -55,7 +56,9 @@ struct gsvm_vm_stats {
  * @shutdown_lock: serialises gsvm_vm_shutdown(), so that a second caller returns
  *	when the first is through
  * @down: shut down; protected by @shutdown_lock
+ * @mm_link: on &gsvm_device.mms, from creation to shutdown
  * @free_work: frees the address space, where sleeping is allowed
+ * @rcu: frees it when nobody can find it by @mm_link any more
  */
 struct gsvm_vm {
 	struct kref ref;
@@ -73,7 +76,9 @@ struct gsvm_vm {
 	u32 migrate;
 	struct mutex shutdown_lock;	/* down */
 	bool down;
+	struct hlist_node mm_link;
 	struct work_struct free_work;
+	struct rcu_head rcu;
 };
 
 extern struct workqueue_struct *gsvm_wq;
