@@ -77,13 +77,13 @@ static void gsvm_eviction_free(struct gsvm_eviction *ev)
 	kvfree(ev);
 }
 
-static struct gsvm_eviction *gsvm_eviction_alloc(struct gsvm_vram *vram)
+static struct gsvm_eviction *gsvm_eviction_alloc(void)
 {
 	struct gsvm_eviction *ev = kvzalloc_obj(*ev);
 
 	if (!ev)
 		return NULL;
-	ev->xfer = gsvm_xfer_alloc(vram, GSVM_CHUNK_PAGES, GFP_KERNEL);
+	ev->xfer = gsvm_xfer_alloc(GSVM_CHUNK_PAGES, GFP_KERNEL);
 	if (!ev->xfer) {
 		kvfree(ev);
 		return NULL;
@@ -110,7 +110,7 @@ static void gsvm_eviction_prepare(struct gsvm_vram *vram, struct gsvm_eviction *
 {
 	unsigned int i;
 
-	gsvm_xfer_start(ev->xfer, false);
+	gsvm_xfer_start(ev->xfer, vram, false);
 	for (i = 0; i < n; i++) {
 		struct page *page = migrate_pfn_to_page(ev->src[i]);
 		struct folio *from, *to;
@@ -203,7 +203,7 @@ struct gsvm_vram_chunk *gsvm_evict_reserve(struct gsvm_vram *vram, const void *o
 
 	if (chunk || READ_ONCE(vram->closing))
 		return chunk;
-	ev = gsvm_eviction_alloc(vram);
+	ev = gsvm_eviction_alloc();
 	if (!ev)
 		return NULL;
 	for (try = 0; try < GSVM_EVICT_TRIES && !chunk; try++) {
@@ -222,7 +222,7 @@ void gsvm_evict_work(struct work_struct *work)
 {
 	struct gsvm_vram *vram = container_of(work, struct gsvm_vram, evict_work);
 	unsigned long next_age = jiffies;
-	struct gsvm_eviction *ev = gsvm_eviction_alloc(vram);
+	struct gsvm_eviction *ev = gsvm_eviction_alloc();
 
 	if (!ev)
 		return;
@@ -278,7 +278,7 @@ void gsvm_evict_all(struct gsvm_vram *vram)
 	struct gsvm_eviction *ev;
 
 	for (;;) {
-		ev = gsvm_eviction_alloc(vram);
+		ev = gsvm_eviction_alloc();
 		if (ev && gsvm_evict_round(vram, ev))
 			break;
 		gsvm_eviction_free(ev);

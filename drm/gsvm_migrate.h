@@ -2,65 +2,11 @@
 #ifndef GSVM_MIGRATE_H
 #define GSVM_MIGRATE_H
 
-#include <linux/migrate.h>
 #include <linux/mm_types.h>
-
-#include "gsvm_pt.h"
 
 struct gsvm_block;
 struct gsvm_request;
 struct gsvm_vm;
-struct gsvm_vram;
-struct gsvm_vram_chunk;
-struct gsvm_xfer;
-
-/* Blocks that one move may span. */
-#define GSVM_MOVE_BLOCKS	8
-
-/**
- * struct gsvm_move - pages of one mapping on their way, one migrate_vma call
- * @vm: address space that asked; NULL: a CPU's access
- * @vram: VRAM
- * @args: what the kernel is told; the arrays are behind this structure
- * @max_pages: room in the arrays
- * @xfer: the copies
- * @base: start of the first block
- * @nr_blocks: blocks in use
- * @block: the blocks, with references
- * @chunk: VRAM reserved for each, or NULL
- * @mixed: VRAM for single pages, or NULL
- * @fill_start: memory that was never touched is made from here
- * @fill_end: to here
- * @fill_huge: in 2 MiB pages where a whole block is empty
- * @pfn: both arrays of &gsvm_move.args
- */
-struct gsvm_move {
-	struct gsvm_vm *vm;
-	struct gsvm_vram *vram;
-	struct migrate_vma args;
-	unsigned int max_pages;
-	struct gsvm_xfer *xfer;
-	unsigned long base;
-	unsigned int nr_blocks;
-	struct gsvm_block *block[GSVM_MOVE_BLOCKS];
-	struct gsvm_vram_chunk *chunk[GSVM_MOVE_BLOCKS];
-	struct gsvm_vram_chunk *mixed;
-	unsigned long fill_start;
-	unsigned long fill_end;
-	bool fill_huge;
-	unsigned long pfn[] __counted_by(max_pages);
-};
-
-struct gsvm_move *gsvm_move_alloc(struct gsvm_vram *vram, unsigned int pages);
-void gsvm_move_free(struct gsvm_move *move);
-int gsvm_move_reserve(struct gsvm_move *move, struct gsvm_vm *vm, unsigned long start,
-		      unsigned long end);
-void gsvm_move_release(struct gsvm_move *move);
-int gsvm_move_in_begin(struct gsvm_move *move, struct vm_area_struct *vma, unsigned long start,
-		       unsigned long end);
-unsigned int gsvm_move_in_end(struct gsvm_move *move);
-int gsvm_move_out(struct gsvm_move *move, struct vm_area_struct *vma, unsigned long start,
-		  unsigned long end, struct page *fault_page, unsigned int *moved);
 
 bool gsvm_migrate_movable(struct vm_area_struct *vma);
 void gsvm_migrate_fault(struct gsvm_vm *vm, struct gsvm_block *block, struct gsvm_request *req);

@@ -30,6 +30,7 @@
 #include "gsvm_hw.h"
 #include "gsvm_migrate.h"
 #include "gsvm_mirror.h"
+#include "gsvm_move.h"
 #include "gsvm_policy.h"
 #include "gsvm_prefetch.h"
 #include "gsvm_vm.h"

@@ -23,13 +23,12 @@
  * ============  =============================  ==================================
  * from, to      by whom                        holding
  * ============  =============================  ==================================
- * system to     gsvm_migrate_in_begin()        mmap_lock (read) to the end of
+ * system to     gsvm_move_in_begin()           mmap_lock (read) to the end of
  * moving in                                    *moving in*; the page's lock
- * moving in to  gsvm_migrate_in_end(); back to the same
+ * moving in to  gsvm_move_in_end(); back to    the same
  * in VRAM       system for what did not work
- * in VRAM to    gsvm_migrate_to_ram() (CPU     mmap_lock (read), the page's lock;
- * moving out    access), gsvm_migrate_out()    for eviction the page's lock only
- *               (prefetch),
+ * in VRAM to    gsvm_move_out() (CPU access,   mmap_lock (read), the page's lock;
+ * moving out    prefetch),                     for eviction the page's lock only
  *               gsvm_evict_chunk()
  * moving out    the same                       the same
  * to system
@@ -76,6 +75,7 @@
 #include "gsvm_device.h"
 #include "gsvm_evict.h"
 #include "gsvm_migrate.h"
+#include "gsvm_move.h"
 #include "gsvm_vram.h"
 
 /* Pages at the end of VRAM that the driver keeps. */
@@ -86,6 +86,19 @@
 
 /* All GPUs: a mapping may show pages of each to each. */
 static const char gsvm_vram_owner_mark[] = "gsvm";
+
+/* GPUs with VRAM that pages can be in. */
+static atomic_t gsvm_vram_count;
+
+/**
+ * gsvm_vram_gpus() - how many GPUs can have pages in their VRAM
+ *
+ * Return: their number, at this moment.
+ */
+unsigned int gsvm_vram_gpus(void)
+{
+	return atomic_read(&gsvm_vram_count);
+}
 
 /**
  * gsvm_vram_owner() - the owner of all VRAM pages of all GPUs
@@ -628,6 +641,14 @@ static int gsvm_vram_pages_init(struct gsvm_vram *vram)
 	return 0;
 }
 
+/* With the last reference to the device: fault services may outlive its driver's hold on it. */
+static void gsvm_vram_free_moves(struct drm_device *drm, void *data)
+{
+	struct gsvm_vram *vram = data;
+
+	gsvm_move_cache_fini(&vram->moves);
+}
+
 /**
  * gsvm_vram_init() - make VRAM usable for the processes' memory
  * @gdev: GPU, its registers read
@@ -657,6 +678,10 @@ int gsvm_vram_init(struct gsvm_device *gdev)
 	INIT_LIST_HEAD(&vram->partial);
 	INIT_WORK(&vram->evict_work, gsvm_evict_work);
 	gsvm_stream_init(&vram->stream);
+	gsvm_move_cache_init(&vram->moves);
+	ret = drmm_add_action_or_reset(&gdev->drm, gsvm_vram_free_moves, vram);
+	if (ret)
+		return ret;
 
 	ret = gsvm_vram_chunks_init(vram);
 	if (ret)
@@ -667,6 +692,7 @@ int gsvm_vram_init(struct gsvm_device *gdev)
 		return 0;
 	}
 	gdev->vram = vram;
+	atomic_inc(&gsvm_vram_count);
 	return 0;
 }
 
@@ -682,12 +708,18 @@ void gsvm_vram_fini(struct gsvm_device *gdev)
 {
 	struct gsvm_vram *vram = gdev->vram;
 	unsigned long flags;
+	bool again;
 
 	if (!vram)
 		return;
 	spin_lock_irqsave(&vram->lock, flags);
+	again = vram->closing;
 	vram->closing = true;
 	spin_unlock_irqrestore(&vram->lock, flags);
 	cancel_work_sync(&vram->evict_work);
 	gsvm_evict_all(vram);
+	if (!again)
+		atomic_dec(&gsvm_vram_count);
+	/* Whoever found a page of it in a page table is through with its struct page. */
+	synchronize_rcu();
 }

@@ -10,6 +10,7 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
+#include "gsvm_move.h"
 #include "gsvm_pt.h"
 #include "gsvm_stream.h"
 
@@ -72,7 +73,7 @@ struct gsvm_vram_chunk {
  * @lost: pages whose content could not be saved from a dead device
  * @buddy_lock: protects @buddy; sleeping, allocates
  * @buddy: hands out chunks that were never used
- * @lock: protects all that follows, and the chunks; taken when pages are freed,
+ * @lock: protects what follows, and the chunks; taken when pages are freed,
  *	under page table locks: a leaf, interrupts off
  * @free: free chunks that have been used before
  * @nr_free: free chunks, those of the buddy too
@@ -83,6 +84,7 @@ struct gsvm_vram_chunk {
  * @evicted: pages ever evicted
  * @nr_evicting: chunks that are being evicted
  * @stream: what CPU threads fetch back, gsvm_stream.c
+ * @moves: moves that can be used again, gsvm_move.c
  * @nr_chunks: number of chunks
  * @chunk: the chunks
  */
@@ -106,6 +108,7 @@ struct gsvm_vram {
 	atomic64_t evicted;
 	atomic_t nr_evicting;
 	struct gsvm_stream_table stream;
+	struct gsvm_move_cache moves;
 	unsigned int nr_chunks;
 	struct gsvm_vram_chunk chunk[] __counted_by(nr_chunks);
 };
@@ -130,8 +133,15 @@ unsigned int gsvm_vram_used_pfns(struct gsvm_vram_chunk *chunk, unsigned long *p
 void gsvm_vram_touch(struct gsvm_vram *vram, unsigned long pfn);
 
 struct gsvm_vram *gsvm_vram_of_page(const struct page *page);
+unsigned int gsvm_vram_gpus(void);
 bool gsvm_vram_owns(const struct page *page);
 const void *gsvm_vram_owner(void);
+
+/* Is a frame one of this VRAM; without a look at its struct page. */
+static inline bool gsvm_vram_has(const struct gsvm_vram *vram, unsigned long pfn)
+{
+	return vram && pfn - vram->first_pfn < vram->nr_pages;
+}
 
 /* Offset of a page of this VRAM. */
 static inline u64 gsvm_vram_offset(const struct gsvm_vram *vram, unsigned long pfn)

@@ -36,19 +36,17 @@
 
 /**
  * gsvm_xfer_alloc() - make a transfer
- * @vram: VRAM
  * @pages: most pieces it will have
  * @gfp: how to allocate
  *
  * Return: the transfer, to be started, or NULL.
  */
-struct gsvm_xfer *gsvm_xfer_alloc(struct gsvm_vram *vram, unsigned int pages, gfp_t gfp)
+struct gsvm_xfer *gsvm_xfer_alloc(unsigned int pages, gfp_t gfp)
 {
 	struct gsvm_xfer *xfer = kvzalloc_flex(*xfer, piece, pages, gfp);
 
 	if (!xfer)
 		return NULL;
-	xfer->vram = vram;
 	xfer->max_pieces = pages;
 	return xfer;
 }
@@ -65,10 +63,12 @@ void gsvm_xfer_free(struct gsvm_xfer *xfer)
 /**
  * gsvm_xfer_start() - begin anew
  * @xfer: transfer that is not under way
+ * @vram: VRAM
  * @to_vram: direction
  */
-void gsvm_xfer_start(struct gsvm_xfer *xfer, bool to_vram)
+void gsvm_xfer_start(struct gsvm_xfer *xfer, struct gsvm_vram *vram, bool to_vram)
 {
+	xfer->vram = vram;
 	xfer->to_vram = to_vram;
 	xfer->bytes = 0;
 	xfer->err = 0;

@@ -50,9 +50,9 @@ struct gsvm_xfer {
 	struct gsvm_xfer_piece piece[] __counted_by(max_pieces);
 };
 
-struct gsvm_xfer *gsvm_xfer_alloc(struct gsvm_vram *vram, unsigned int pages, gfp_t gfp);
+struct gsvm_xfer *gsvm_xfer_alloc(unsigned int pages, gfp_t gfp);
 void gsvm_xfer_free(struct gsvm_xfer *xfer);
-void gsvm_xfer_start(struct gsvm_xfer *xfer, bool to_vram);
+void gsvm_xfer_start(struct gsvm_xfer *xfer, struct gsvm_vram *vram, bool to_vram);
 void gsvm_xfer_add(struct gsvm_xfer *xfer, struct folio *sys, u64 offset, u32 bytes);
 void gsvm_xfer_go(struct gsvm_xfer *xfer);
 int gsvm_xfer_wait(struct gsvm_xfer *xfer);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+#ifndef GSVM_LOOK_H
+#define GSVM_LOOK_H
+
+#include <linux/types.h>
+
+#include "gsvm_pt.h"
+
+struct gsvm_block;
+struct gsvm_vram;
+
+/**
+ * struct gsvm_look - where the pages of a block are, or were a moment ago
+ * @pfn: as hmm_range_fault() leaves it; 0 for what was not looked at
+ */
+struct gsvm_look {
+	unsigned long pfn[GSVM_BLOCK_PAGES];
+};
+
+/**
+ * struct gsvm_look_found - what a look has found in a range
+ * @movable: pages in system memory that could go to VRAM
+ * @foreign: pages in the VRAM of other GPUs
+ * @foreign_first: first of those, in the block
+ * @foreign_last: last of those
+ */
+struct gsvm_look_found {
+	unsigned int movable;
+	unsigned int foreign;
+	unsigned int foreign_first;
+	unsigned int foreign_last;
+};
+
+int gsvm_look_at(struct gsvm_look *look, struct gsvm_block *block, const struct gsvm_vram *vram,
+		 unsigned long start, unsigned long end, struct gsvm_look_found *found);
+bool gsvm_look_empty(const struct gsvm_look *look, unsigned int i);
+
+#endif
