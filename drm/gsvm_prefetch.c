@@ -8,6 +8,18 @@
  * lie within one hold of the mmap lock, which is let go between two pairs, so
  * that whoever changes the address space waits for a few milliseconds at most.
  *
+ * Some pages do not move at the first attempt though they could: they sit in a
+ * processor's batch of pages on their way to the LRU lists, or somebody has just
+ * locked them. The kernel empties the batches when it meets such a page, so the
+ * next attempt finds most of them. After a pass, blocks of which not everything
+ * was collected are looked at (gsvm_look.c), and if there is anything left that
+ * could move, the windows get another pass, GSVM_PREFETCH_PASSES in all. Pages
+ * that are pinned or shared do not count, so a range of those costs a look.
+ *
+ * Pages in the VRAM of another GPU are brought to system memory by the first
+ * pass, and taken from there like all others. On the way back, pages come from
+ * the VRAM of all GPUs, whichever of them is asked.
+ *
  * In between is also where it can be stopped: by a signal, if somebody waits
  * for it, or by the end of the VM, if nobody does. What has moved has moved.
  *
@@ -26,8 +38,10 @@
 
 #include <drm/gsvm_drm.h>
 
+#include "gsvm_block.h"
 #include "gsvm_device.h"
 #include "gsvm_hw.h"
+#include "gsvm_look.h"
 #include "gsvm_migrate.h"
 #include "gsvm_mirror.h"
 #include "gsvm_move.h"
@@ -40,6 +54,7 @@
 #define GSVM_PREFETCH_PAGES	(GSVM_MOVE_BLOCKS * GSVM_BLOCK_PAGES)
 #define GSVM_PREFETCH_BYTES	((unsigned long)GSVM_MOVE_BLOCKS * GSVM_BLOCK_SIZE)
 #define GSVM_PREFETCH_WINDOWS	2
+#define GSVM_PREFETCH_PASSES	3
 
 /* A signal that cannot be reached for want of memory: tries, milliseconds between. */
 #define GSVM_PREFETCH_SIGNAL_TRIES	256
@@ -55,6 +70,7 @@
  * @moved: pages that have moved
  * @move: windows; on the way back the first one only
  * @busy: the window that is being copied, or NULL
+ * @left: something that could have moved has not, in this pass
  */
 struct gsvm_prefetch {
 	struct gsvm_vm *vm;
@@ -65,6 +81,7 @@ struct gsvm_prefetch {
 	u64 moved;
 	struct gsvm_move *move[GSVM_PREFETCH_WINDOWS];
 	struct gsvm_move *busy;
+	bool left;
 };
 
 /**
@@ -97,7 +114,8 @@ static int gsvm_prefetch_stop(const struct gsvm_prefetch *p)
 		return -EINTR;
 	if (READ_ONCE(p->vm->dead))
 		return -ENOENT;
-	if (gsvm_device_is_wedged(p->vm->gdev))
+	/* What is in a dead GPU's VRAM may still be read, and is better off elsewhere. */
+	if (p->to_vram && gsvm_device_is_wedged(p->vm->gdev))
 		return -EIO;
 	return 0;
 }
@@ -109,12 +127,59 @@ static void gsvm_prefetch_end_busy(struct gsvm_prefetch *p)
 	p->busy = NULL;
 }
 
-/* Begin one mapping's part of a window; the window before it is completed meanwhile. */
-static void gsvm_prefetch_part(struct gsvm_prefetch *p, struct gsvm_move *move,
+static void gsvm_prefetch_note_out(struct gsvm_prefetch *p, struct gsvm_move *move,
+				   unsigned int moved)
+{
+	atomic64_add(moved, &p->vm->stats.pages_to_system);
+	atomic64_add(move->xfer->bytes, &p->vm->stats.bytes_migrated);
+}
+
+/* Bring back what of a block is in the VRAM of other GPUs. */
+static void gsvm_prefetch_fetch(struct gsvm_prefetch *p, struct gsvm_move *move,
+				struct gsvm_block *block, struct vm_area_struct *vma,
+				const struct gsvm_look_found *found)
+{
+	unsigned long first = block->start + ((unsigned long)found->foreign_first << PAGE_SHIFT);
+	unsigned long end = block->start + ((found->foreign_last + 1ul) << PAGE_SHIFT);
+	unsigned int moved;
+
+	move->keep = move->vram;
+	gsvm_move_out(move, vma, first, end, NULL, &moved);
+	gsvm_prefetch_note_out(p, move, moved);
+}
+
+/* Look at one mapping's part of a window. Returns whether anything in it could move. */
+static bool gsvm_prefetch_look(struct gsvm_prefetch *p, struct gsvm_move *move,
 			       struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	struct gsvm_look_found found;
+	unsigned long addr, next;
+	bool movable = false;
+
+	for (addr = start; addr < end; addr = next) {
+		unsigned int b = (addr - move->base) >> GSVM_BLOCK_SHIFT;
+		struct gsvm_block *block = move->block[b];
+
+		next = min(end, block->start + GSVM_BLOCK_SIZE);
+		/* Without VRAM, it is no use. */
+		if ((!move->chunk[b] && !move->mixed) ||
+		    gsvm_look_at(&move->look, block, move->vram, addr, next, &found))
+			continue;
+		if (found.foreign)
+			gsvm_prefetch_fetch(p, move, block, vma, &found);
+		movable |= found.movable || found.foreign;
+	}
+	return movable;
+}
+
+/* Begin one mapping's part of a window; the window before it is completed meanwhile. */
+static void gsvm_prefetch_begin(struct gsvm_prefetch *p, struct gsvm_move *move,
+				struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
 	if (p->busy == move)
 		gsvm_prefetch_end_busy(p);
+	if (gsvm_vram_gpus() > 1)
+		gsvm_prefetch_look(p, move, vma, start, end);
 	move->fill_start = vma->vm_flags & VM_WRITE ? p->start : 0;
 	move->fill_end = vma->vm_flags & VM_WRITE ? p->end : 0;
 	move->fill_huge = true;
@@ -124,9 +189,20 @@ static void gsvm_prefetch_part(struct gsvm_prefetch *p, struct gsvm_move *move,
 	p->busy = move;
 }
 
-/* All mappings in a window, whose VRAM is reserved; mmap_lock held. */
+/* See what the pass has left behind. */
+static void gsvm_prefetch_check(struct gsvm_prefetch *p, struct gsvm_move *move,
+				struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	if (move->missed)
+		p->left |= gsvm_prefetch_look(p, move, vma, start, end);
+}
+
+/* Do something to all mappings in a window whose VRAM is reserved; mmap_lock held. */
 static void gsvm_prefetch_window(struct gsvm_prefetch *p, struct gsvm_move *move,
-				 unsigned long start, unsigned long end)
+				 unsigned long start, unsigned long end,
+				 void (*fn)(struct gsvm_prefetch *p, struct gsvm_move *move,
+					    struct vm_area_struct *vma, unsigned long start,
+					    unsigned long end))
 {
 	struct vm_area_struct *vma;
 	unsigned long addr = start;
@@ -134,16 +210,34 @@ static void gsvm_prefetch_window(struct gsvm_prefetch *p, struct gsvm_move *move
 	while (addr < end && (vma = find_vma(p->vm->mm, addr)) && vma->vm_start < end) {
 		addr = max(addr, vma->vm_start);
 		if (gsvm_migrate_movable(vma))
-			gsvm_prefetch_part(p, move, vma, addr, min(end, vma->vm_end));
+			fn(p, move, vma, addr, min(end, vma->vm_end));
 		addr = vma->vm_end;
 	}
+}
+
+/* One pass over @n windows. Returns whether another one may move more. */
+static bool gsvm_prefetch_pass(struct gsvm_prefetch *p, const unsigned long *bound, unsigned int n)
+{
+	unsigned int i;
+
+	p->left = false;
+	mmap_read_lock(p->vm->mm);
+	for (i = 0; i < n; i++) {
+		p->move[i]->missed = 0;
+		gsvm_prefetch_window(p, p->move[i], bound[i], bound[i + 1], gsvm_prefetch_begin);
+	}
+	gsvm_prefetch_end_busy(p);
+	for (i = 0; i < n; i++)
+		gsvm_prefetch_window(p, p->move[i], bound[i], bound[i + 1], gsvm_prefetch_check);
+	mmap_read_unlock(p->vm->mm);
+	return p->left;
 }
 
 /* Move up to two windows from *@addr on to VRAM, and *@addr behind them. */
 static int gsvm_prefetch_in(struct gsvm_prefetch *p, unsigned long *addr)
 {
 	unsigned long bound[GSVM_PREFETCH_WINDOWS + 1] = { *addr };
-	unsigned int n, i;
+	unsigned int n, i, pass;
 	int ret = 0;
 
 	for (n = 0; n < GSVM_PREFETCH_WINDOWS && bound[n] < p->end; n++) {
@@ -152,17 +246,14 @@ static int gsvm_prefetch_in(struct gsvm_prefetch *p, unsigned long *addr)
 		if (ret)
 			break;
 	}
-	if (n) {
-		mmap_read_lock(p->vm->mm);
-		for (i = 0; i < n; i++)
-			gsvm_prefetch_window(p, p->move[i], bound[i], bound[i + 1]);
-		gsvm_prefetch_end_busy(p);
-		mmap_read_unlock(p->vm->mm);
-	}
+	for (pass = 0; n && pass < GSVM_PREFETCH_PASSES; pass++)
+		if (!gsvm_prefetch_pass(p, bound, n) || gsvm_prefetch_stop(p))
+			break;
 	for (i = 0; i < n; i++)
 		gsvm_move_release(p->move[i]);
 	*addr = bound[n];
-	return ret;
+	/* The block came and went: whoever took it has made progress, and we try again. */
+	return ret == -EAGAIN ? 0 : ret;
 }
 
 /* Bring one window from *@addr on back to system memory. */
@@ -180,8 +271,7 @@ static int gsvm_prefetch_out(struct gsvm_prefetch *p, unsigned long *addr)
 			ret = gsvm_move_out(p->move[0], vma, at, min(end, vma->vm_end), NULL,
 					    &moved);
 			p->moved += moved;
-			atomic64_add(moved, &p->vm->stats.pages_to_system);
-			atomic64_add(p->move[0]->xfer->bytes, &p->vm->stats.bytes_migrated);
+			gsvm_prefetch_note_out(p, p->move[0], moved);
 		}
 		at = vma->vm_end;
 	}
@@ -211,8 +301,8 @@ static int gsvm_prefetch_run(struct gsvm_prefetch *p)
 	unsigned int i;
 	int ret;
 
-	/* Without VRAM nothing is in it, and nothing goes there. */
-	if (!p->vm->gdev->vram)
+	/* Without VRAM nothing goes there, and nothing is in it. */
+	if (p->to_vram ? !p->vm->gdev->vram : !gsvm_vram_gpus())
 		return 0;
 	ret = gsvm_prefetch_alloc(p);
 	while (!ret && addr < p->end) {
