@@ -39,7 +39,9 @@
  */
 
 #include <linux/hmm.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -121,19 +123,35 @@ static void gsvm_vma_check(struct gsvm_populate *p, const struct vm_area_struct 
 		__clear_bit(i, p->need);
 }
 
-/* Not in the VRAM of another GPU. */
-static bool gsvm_page_reachable(const struct gsvm_populate *p, unsigned long hmm_pfn)
+static bool gsvm_page_in_vram(const struct gsvm_populate *p, unsigned int i)
 {
-	struct page *page = hmm_pfn_to_page(hmm_pfn);
+	return gsvm_vram_has(p->vm->gdev->vram, p->pages.pfn[i] & ~HMM_PFN_FLAGS);
+}
 
-	return !gsvm_vram_owns(page) || gsvm_vram_of_page(page) == p->vm->gdev->vram;
+/*
+ * Not in the VRAM of another GPU, whose struct pages can go: see DOC: Looking
+ * before moving. If that cannot be told any more, the answer may be wrong, and
+ * the page is brought in once more.
+ */
+static bool gsvm_page_reachable(const struct gsvm_populate *p, unsigned int i)
+{
+	unsigned long frame = p->pages.pfn[i] & ~HMM_PFN_FLAGS;
+	bool reachable;
+
+	if (gsvm_page_in_vram(p, i) || pfn_to_online_page(frame))
+		return true;
+	rcu_read_lock();
+	reachable = !mmu_interval_check_retry(&p->block->notifier, p->seq) &&
+		    !gsvm_vram_owns(pfn_to_page(frame));
+	rcu_read_unlock();
+	return reachable;
 }
 
 /* Written without a note of it: see DOC: Populating a block. */
 static bool gsvm_page_unnoted(const struct gsvm_populate *p, unsigned int i)
 {
 	return test_bit(i, p->req->write) && test_bit(i, p->block->soft_dirty) &&
-	       gsvm_vram_owns(hmm_pfn_to_page(p->pages.pfn[i]));
+	       gsvm_page_in_vram(p, i);
 }
 
 static bool gsvm_page_satisfied(const struct gsvm_populate *p, unsigned int i)
@@ -142,7 +160,7 @@ static bool gsvm_page_satisfied(const struct gsvm_populate *p, unsigned int i)
 
 	if (test_bit(i, p->req->write))
 		want |= HMM_PFN_WRITE;
-	return (p->pages.pfn[i] & want) == want && gsvm_page_reachable(p, p->pages.pfn[i]) &&
+	return (p->pages.pfn[i] & want) == want && gsvm_page_reachable(p, i) &&
 	       !gsvm_page_unnoted(p, i);
 }
 

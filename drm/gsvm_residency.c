@@ -15,6 +15,7 @@
 #include <linux/hmm.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -122,11 +123,15 @@ static int gsvm_residency_once(struct gsvm_residency *look, struct gsvm_vm *vm,
 	range.notifier_seq = mmu_interval_read_begin(&look->notifier);
 	mmap_read_lock(vm->mm);
 	ret = hmm_range_fault(&range);
-	for (i = 0; !ret && i < (end - start) >> PAGE_SHIFT; i++)
-		look->word[i] = gsvm_residency_word(look->pfn[i], moving);
 	mmap_read_unlock(vm->mm);
 	if (ret)
 		return ret;
+	/* The struct pages of VRAM are there for as long as this holds, see gsvm_look.c. */
+	rcu_read_lock();
+	if (!mmu_interval_check_retry(&look->notifier, range.notifier_seq))
+		for (i = 0; i < (end - start) >> PAGE_SHIFT; i++)
+			look->word[i] = gsvm_residency_word(look->pfn[i], moving);
+	rcu_read_unlock();
 	spin_lock(&look->lock);
 	if (mmu_interval_read_retry(&look->notifier, range.notifier_seq))
 		ret = -EBUSY;
