@@ -29,7 +29,7 @@ static void add_loop(void *arg)
 	while (!gsvm_peek(a->stop)) {
 		for (i = 0; i < a->words; i++)
 			__atomic_fetch_add((uint64_t *)(a->p + i * a->stride), 1, __ATOMIC_RELAXED);
-		a->done++;
+		gsvm_poke(&a->done, a->done + 1);
 	}
 }
 
@@ -50,6 +50,9 @@ static void count(struct queue *q, char *p, size_t words, size_t stride,
 					   .stop = &stop };
 		gsvm_thread(&adder[i].thread, add_loop, &adder[i]);
 	}
+	/* The job may be short: all take part from its beginning. */
+	for (i = 0; i < THREADS; i++)
+		gsvm_await(&adder[i].done, 1, "an adding thread");
 	for (i = 0; i < 4; i++)
 		job[i] = words == 1 ? gpu_launch(q, "add", ITEMS, U(p), 0, TIMES, 1) :
 				      gpu_launch(q, "add", words, U(p), stride, TIMES, 1);
@@ -60,7 +63,6 @@ static void count(struct queue *q, char *p, size_t words, size_t stride,
 	gsvm_poke(&stop, 1);
 	for (i = 0; i < THREADS; i++) {
 		gsvm_thread_join(&adder[i].thread);
-		gsvm_assert(adder[i].done, "thread %u never added\n", i);
 		sum += adder[i].done;
 	}
 	sum += 4 * TIMES * (words == 1 ? ITEMS : 1);

@@ -53,6 +53,12 @@ static void mremap_form(unsigned int form)
 			gsvm_sys(munmap(p, HUGE));
 		}
 		gpu_pattern(q, to, HUGE, round + 1, WHOLE);
+		/*
+		 * What was read-only is made writable by the kernel's fault at the
+		 * first write, and that is one which brings the page to system memory.
+		 */
+		if (form & READ_ONLY)
+			to_vram(q, to, HUGE);
 		p = to;
 	}
 	gpu_verify(q, p, HUGE, round, WHOLE, "at the last place");
@@ -188,16 +194,17 @@ static void address_reuse(void)
 {
 	struct queue *q = queue_open();
 	uint64_t unused = vram_free(q);
-	char *p = map_block(HUGE);
+	char *p = map_block(HUGE), what[32];
 	int round;
 
 	for (round = 1; round <= 20; round++) {
+		snprintf(what, sizeof(what), "new memory, round %d", round);
 		if (round % 2)
 			cpu_fill(p, HUGE, round, SPARSE);
 		else
 			gpu_pattern(q, p, HUGE, round, SPARSE);
-		gpu_verify(q, p, HUGE, round, SPARSE, "new memory");
-		expect_vram(q, p, HUGE, "new memory");
+		gpu_verify(q, p, HUGE, round, SPARSE, what);
+		expect_vram(q, p, HUGE, what);
 		gsvm_sys(munmap(p, HUGE));
 		gsvm_assert(mmap(p, HUGE, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p,

@@ -189,18 +189,24 @@ static void proc_mem(void)
 	char *p = map_in_vram(q, SIZE, 1), *h = map_thp_in_vram(q, SIZE, 2);
 	char *buf = map_shared(SIZE);
 	int fd = gsvm_sys(open("/proc/self/mem", O_RDWR | O_CLOEXEC));
+	uint32_t seed;
+	ssize_t n;
 
 	gsvm_assert_eq(pread(fd, buf, SIZE, U(p)), SIZE, "bytes read");
 	cpu_verify(buf, SIZE, 1, WHOLE, "/proc/self/mem of VRAM");
 	gsvm_assert_eq(pwrite(fd, buf, SIZE, U(h)), SIZE, "bytes written");
 	gpu_verify(q, h, SIZE, 1, WHOLE, "written through /proc/self/mem");
-	/* It writes to what is read-only too. */
+	/* It writes to what is read-only too, where the kernel lets it. */
 	gsvm_sys(mprotect(p, SIZE, PROT_READ));
 	to_vram(q, p, SIZE);
 	cpu_fill(buf, SIZE, 3, WHOLE);
-	gsvm_assert_eq(pwrite(fd, buf, SIZE, U(p)), SIZE, "bytes written to read-only memory");
-	gpu_verify(q, p, SIZE, 3, WHOLE, "read-only, written through /proc/self/mem");
-	cpu_verify(p, SIZE, 3, WHOLE, "read-only, written through /proc/self/mem");
+	errno = 0;
+	n = pwrite(fd, buf, SIZE, U(p));
+	gsvm_assert(n == (ssize_t)SIZE || (n == -1 && errno == EIO),
+		    "a write to read-only memory gave %zd, %s\n", n, strerror(errno));
+	seed = n == -1 ? 1 : 3;
+	gpu_verify(q, p, SIZE, seed, WHOLE, "read-only, after a write through /proc/self/mem");
+	cpu_verify(p, SIZE, seed, WHOLE, "read-only, after a write through /proc/self/mem");
 	close(fd);
 	queue_close(q);
 }
@@ -268,10 +274,10 @@ static bool from_core(int fd, uint64_t addr, void *to, size_t size)
 	return false;
 }
 
-/* The dump of a process has what its GPU had. */
-static void core_dump(void)
+/* The content of SIZE bytes that were in VRAM, as the dump of their process has it. */
+static char *dumped(bool huge)
 {
-	struct { char *small, *huge; } *share = map_shared(PAGE);
+	char **share = map_shared(PAGE);
 	struct rlimit any = { RLIM_INFINITY, RLIM_INFINITY };
 	char dir[] = "/tmp/gsvm-core-XXXXXX", path[64], old[128] = "", *buf = map_shared(SIZE);
 	siginfo_t info = { 0 };
@@ -289,8 +295,7 @@ static void core_dump(void)
 	if (!c->pid) {
 		struct queue *q = queue_open();
 
-		share->small = map_in_vram(q, SIZE, 1);
-		share->huge = map_thp_in_vram(q, SIZE, 2);
+		*share = huge ? map_thp_in_vram(q, SIZE, 1) : map_in_vram(q, SIZE, 1);
 		gsvm_sys(setrlimit(RLIMIT_CORE, &any));
 		signal(SIGABRT, SIG_DFL);
 		abort();
@@ -302,13 +307,31 @@ static void core_dump(void)
 		    info.si_code, info.si_status);
 	gsvm_kill(c);
 	fd = gsvm_sys(open(path, O_RDONLY | O_CLOEXEC));
-	gsvm_assert(from_core(fd, U(share->small), buf, SIZE), "the dump lacks the memory\n");
-	cpu_verify(buf, SIZE, 1, WHOLE, "dumped VRAM");
-	gsvm_assert(from_core(fd, U(share->huge), buf, SIZE), "the dump lacks the memory\n");
-	cpu_verify(buf, SIZE, 2, WHOLE, "dumped VRAM, huge");
+	gsvm_assert(from_core(fd, U(*share), buf, SIZE), "the dump lacks the memory\n");
 	close(fd);
 	unlink(path);
 	rmdir(dir);
+	return buf;
+}
+
+static void core_dump(void)
+{
+	cpu_verify(dumped(false), SIZE, 1, WHOLE, "dumped VRAM");
+}
+
+/*
+ * Linux takes a 2 MiB page that is not present for one that nobody has touched when
+ * it dumps core (no_page_table() of mm/gup.c, seen in 7.2), and no driver is asked.
+ */
+static void core_dump_huge(void)
+{
+	const char *buf = dumped(true);
+	size_t i;
+
+	for (i = 0; i < SIZE && !buf[i]; i++)
+		;
+	gsvm_require(i < SIZE, "this kernel's core dumps pass over huge pages that are not present\n");
+	cpu_verify(buf, SIZE, 1, WHOLE, "dumped VRAM, huge");
 }
 
 /* System calls that copy to and from the user's memory, byte by byte. */
@@ -344,6 +367,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "proc-mem", proc_mem, "/proc/self/mem" },
 	{ "debugger", debugger, "PTRACE_PEEKDATA and _POKEDATA" },
 	{ "core-dump", core_dump, "a core dump has what was in VRAM" },
+	{ "core-dump-huge", core_dump_huge, "likewise huge pages" },
 	{ "system-calls", system_calls, "copies by system calls" },
 };
 

@@ -196,7 +196,7 @@ static int open_module(void)
 	char beside[PATH_MAX], *slash;
 	ssize_t n;
 
-	if (!path) {
+	if (!path || !*path) {
 		n = gsvm_sys(readlink("/proc/self/exe", beside, sizeof(beside) - 32));
 		beside[n] = 0;
 		slash = strrchr(beside, '/');
