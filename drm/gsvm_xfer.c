@@ -179,6 +179,11 @@ void gsvm_xfer_go(struct gsvm_xfer *xfer)
 	unsigned int i;
 	int idx;
 
+	/* Before the CPU does it, too: what is written to a dead GPU may never be read. */
+	if (gsvm_device_is_wedged(xfer->vram->gdev)) {
+		xfer->err = -ENODEV;
+		return;
+	}
 	if (xfer->bytes <= GSVM_XFER_CPU_BYTES) {
 		if (xfer->to_vram)
 			gsvm_xfer_by_cpu(xfer);
@@ -186,8 +191,7 @@ void gsvm_xfer_go(struct gsvm_xfer *xfer)
 			xfer->err = -EAGAIN;
 		return;
 	}
-	if (gsvm_device_is_wedged(xfer->vram->gdev) ||
-	    !drm_dev_enter(&xfer->vram->gdev->drm, &idx)) {
+	if (!drm_dev_enter(&xfer->vram->gdev->drm, &idx)) {
 		xfer->err = -ENODEV;
 		return;
 	}
