@@ -10,9 +10,11 @@
  * *The device's fault* (gsvm_migrate_fault()) looks at the block first
  * (gsvm_look.c). If nothing is worth moving, nothing is touched, and no VRAM taken
  * from anybody. Otherwise all that can go goes, holes around a write included.
- * Whatever comes of it, gsvm_populate() then maps what it finds. Faults in one
- * block move one after the other, by &gsvm_block.move_lock: else each would take
- * the other's pages out of his hands, and map them where they are.
+ * Whatever comes of it, gsvm_populate() then maps what it finds. What the device
+ * wants and another GPU has in its VRAM comes to system memory, and this fault
+ * leaves it there: both want it. Faults in one block move one after the other, by
+ * &gsvm_block.move_lock: else each would take the other's pages out of his hands,
+ * and map them where they are.
  *
  * *The CPU's fault* (gsvm_migrate_to_ram()) comes with the page locked and the
  * mmap lock held. What it answers:
@@ -54,7 +56,6 @@
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
-#include "gsvm_xfer.h"
 
 /* Untouched memory that a write makes around it. */
 #define GSVM_POLICY_FILL	SZ_64K
@@ -182,6 +183,48 @@ static void gsvm_migrate_do(struct gsvm_move *move, struct gsvm_block *block,
 	mmap_read_unlock(mm);
 }
 
+/* From the first to behind the last page that the device wants of a mapping in the block. */
+static void gsvm_migrate_span(const struct gsvm_request *req, const struct gsvm_block *block,
+			      const struct vm_area_struct *vma, unsigned long *start,
+			      unsigned long *end)
+{
+	DECLARE_BITMAP(wanted, GSVM_BLOCK_PAGES);
+
+	bitmap_or(wanted, req->read, req->write, GSVM_BLOCK_PAGES);
+	*start = block->start + (find_first_bit(wanted, GSVM_BLOCK_PAGES) << PAGE_SHIFT);
+	*end = block->start + ((find_last_bit(wanted, GSVM_BLOCK_PAGES) + 1) << PAGE_SHIFT);
+	*end = min(*end, vma->vm_end);
+}
+
+/* Bring what is in the VRAM of other GPUs to where both can reach it. Returns whether any came. */
+static bool gsvm_migrate_fetch(struct gsvm_move *move, struct gsvm_vm *vm,
+			       struct gsvm_block *block, const struct gsvm_request *req)
+{
+	struct gsvm_look_found found;
+	struct vm_area_struct *vma;
+	unsigned long start, end;
+	unsigned int moved = 0;
+
+	move->keep = move->vram;
+	move->access = true;
+	mmap_read_lock(vm->mm);
+	vma = gsvm_migrate_vma(vm, block, req);
+	if (!vma)
+		goto out;
+	gsvm_migrate_span(req, block, vma, &start, &end);
+	if (gsvm_look_at(&move->look, block, move->vram, start, end, &found) || !found.foreign)
+		goto out;
+	/* As for the CPU: a 2 MiB page as a whole. */
+	start = found.foreign_huge ? block->start :
+		block->start + ((unsigned long)found.foreign_first << PAGE_SHIFT);
+	end = found.foreign_huge ? block->start + GSVM_BLOCK_SIZE :
+	      block->start + ((found.foreign_last + 1ul) << PAGE_SHIFT);
+	gsvm_move_out(move, vma, start, end, NULL, &moved);
+out:
+	mmap_read_unlock(vm->mm);
+	return moved;
+}
+
 /**
  * gsvm_migrate_fault() - move what a fault of the device asks for, if it shall be
  * @vm: address space; the caller holds its process's mm_users
@@ -194,13 +237,17 @@ static void gsvm_migrate_do(struct gsvm_move *move, struct gsvm_block *block,
  */
 void gsvm_migrate_fault(struct gsvm_vm *vm, struct gsvm_block *block, struct gsvm_request *req)
 {
+	bool fetch = vm->gdev->vram && gsvm_vram_gpus() > 1;
+	bool in = gsvm_policy_wants_vram(vm, block);
 	struct gsvm_move *move;
 
-	if (!gsvm_policy_wants_vram(vm, block))
+	if (!fetch && !in)
 		return;
 	mutex_lock(&block->move_lock);
 	move = gsvm_move_get(vm->gdev->vram);
-	if (move && gsvm_migrate_plan(move, vm, block, req) &&
+	if (move && fetch && gsvm_migrate_fetch(move, vm, block, req))
+		in = false;
+	if (move && in && gsvm_migrate_plan(move, vm, block, req) &&
 	    !gsvm_move_reserve(move, vm, block->start, block->start + GSVM_BLOCK_SIZE)) {
 		gsvm_migrate_do(move, block, req);
 		gsvm_move_release(move);
@@ -210,25 +257,6 @@ void gsvm_migrate_fault(struct gsvm_vm *vm, struct gsvm_block *block, struct gsv
 }
 
 /* ---- for the CPU's faults --------------------------------------------------------- */
-
-/* Tell the block, if the process has one, that the CPU wanted its pages. */
-static void gsvm_migrate_note_return(struct gsvm_vram *vram, struct mm_struct *mm,
-				     unsigned long addr, unsigned int moved, u64 bytes)
-{
-	struct gsvm_vm *vm = gsvm_vm_lookup_mm(vram->gdev, mm);
-	struct gsvm_block *block;
-
-	if (!vm)
-		return;
-	atomic64_add(moved, &vm->stats.pages_to_system);
-	atomic64_add(bytes, &vm->stats.bytes_migrated);
-	block = gsvm_mirror_block_lookup(vm->mirror, addr);
-	if (block) {
-		gsvm_policy_came_back(vm, block);
-		gsvm_block_put(block);
-	}
-	gsvm_vm_put(vm);
-}
 
 /* What a CPU's access brings back. */
 static void gsvm_migrate_window(struct vm_fault *vmf, struct gsvm_vram *vram, unsigned long *start,
@@ -269,12 +297,11 @@ vm_fault_t gsvm_migrate_to_ram(struct vm_fault *vmf)
 	move = gsvm_move_get(vram);
 	if (!move)
 		return VM_FAULT_OOM;
+	move->access = true;
 	ret = gsvm_move_out(move, vmf->vma, start, end, vmf->page, &moved);
-	if (moved) {
+	if (moved)
 		gsvm_stream_fetched(&vram->stream, current->pid, end,
 				    (end - start) >> PAGE_SHIFT);
-		gsvm_migrate_note_return(vram, vmf->vma->vm_mm, start, moved, move->xfer->bytes);
-	}
 	trace_gsvm_migrate_out(vram->gdev, start, end, moved, ret);
 	gsvm_move_put(move);
 	switch (ret) {

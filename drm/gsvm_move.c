@@ -158,6 +158,7 @@ struct gsvm_move *gsvm_move_get(struct gsvm_vram *vram)
 		return gsvm_move_alloc(vram, GSVM_BLOCK_PAGES);
 	move->vm = NULL;
 	move->keep = NULL;
+	move->access = false;
 	return move;
 }
 
@@ -425,8 +426,8 @@ static void gsvm_move_drop(struct gsvm_move *move, unsigned int i)
 	move->args.dst[i] = 0;
 }
 
-/* Count the pages that moved, per block if @per_block is given. */
-static unsigned int gsvm_move_count(struct gsvm_move *move, unsigned int *per_block)
+/* Count the pages that moved, all and per block. */
+static unsigned int gsvm_move_in_count(struct gsvm_move *move, unsigned int *per_block)
 {
 	struct migrate_vma *args = &move->args;
 	unsigned int i, moved = 0;
@@ -439,8 +440,7 @@ static unsigned int gsvm_move_count(struct gsvm_move *move, unsigned int *per_bl
 			continue;
 		nr = folio_nr_pages(page_folio(page));
 		moved += nr;
-		if (per_block)
-			per_block[gsvm_move_block_of(move, i)] += nr;
+		per_block[gsvm_move_block_of(move, i)] += nr;
 	}
 	return moved;
 }
@@ -460,7 +460,7 @@ unsigned int gsvm_move_in_end(struct gsvm_move *move)
 		for (i = 0; i < move->args.npages; i++)
 			gsvm_move_drop(move, i);
 	migrate_vma_pages(&move->args);
-	moved = gsvm_move_count(move, per_block);
+	moved = gsvm_move_in_count(move, per_block);
 	migrate_vma_finalize(&move->args);
 
 	move->missed -= moved;
@@ -597,9 +597,39 @@ static int gsvm_move_out_copy(struct gsvm_move *move, struct gsvm_vram *vram)
 	return ret;
 }
 
+/* How many pages that were in @vram have got a place. */
+static unsigned int gsvm_move_out_count(const struct gsvm_move *move, const struct gsvm_vram *vram)
+{
+	unsigned int i, moved = 0;
+
+	for (i = 0; i < move->args.npages; i++)
+		if (move->args.dst[i] && gsvm_move_out_vram(move, i) == vram)
+			moved += folio_nr_pages(page_folio(migrate_pfn_to_page(move->args.dst[i])));
+	return moved;
+}
+
+/* Tell the address space that @vram's GPU has for the process, and its block. */
+static void gsvm_move_out_account(struct gsvm_move *move, struct gsvm_vram *vram,
+				  unsigned int moved)
+{
+	struct gsvm_vm *vm = gsvm_vm_lookup_mm(vram->gdev, move->args.vma->vm_mm);
+	struct gsvm_block *block;
+
+	if (!vm)
+		return;
+	atomic64_add(moved, &vm->stats.pages_to_system);
+	atomic64_add((u64)moved << PAGE_SHIFT, &vm->stats.bytes_migrated);
+	block = move->access ? gsvm_mirror_block_lookup(vm->mirror, move->args.start) : NULL;
+	if (block) {
+		gsvm_policy_came_back(vm, block);
+		gsvm_block_put(block);
+	}
+	gsvm_vm_put(vm);
+}
+
 /**
  * gsvm_move_out() - bring pages of a mapping back to system memory
- * @move: move with room for them; &gsvm_move.keep is set
+ * @move: move with room for them; &gsvm_move.keep and &gsvm_move.access are set
  * @vma: mapping, mmap_lock held
  * @start: first byte
  * @end: byte behind the last
@@ -616,11 +646,10 @@ int gsvm_move_out(struct gsvm_move *move, struct vm_area_struct *vma, unsigned l
 	struct gsvm_vram *needed = fault_page ? gsvm_vram_of_page(fault_page) : NULL;
 	struct migrate_vma *args = &move->args;
 	struct gsvm_vram *vram = NULL;
-	u64 bytes = 0;
+	unsigned int nr;
 	int ret, err;
 
 	*moved = 0;
-	move->xfer->bytes = 0;
 	args->vma = vma;
 	args->start = start;
 	args->end = end;
@@ -635,11 +664,14 @@ int gsvm_move_out(struct gsvm_move *move, struct vm_area_struct *vma, unsigned l
 		err = gsvm_move_out_copy(move, vram);
 		if (err && (!needed || needed == vram))
 			ret = err;
-		bytes += move->xfer->bytes;
 	}
-	move->xfer->bytes = bytes;
 	migrate_vma_pages(args);
-	*moved = gsvm_move_count(move, NULL);
+	/* While the pages are locked: they keep their VRAM from going. */
+	while ((vram = gsvm_move_out_next(move, vram))) {
+		nr = gsvm_move_out_count(move, vram);
+		gsvm_move_out_account(move, vram, nr);
+		*moved += nr;
+	}
 	migrate_vma_finalize(args);
 	return ret;
 }

@@ -37,6 +37,7 @@ struct gsvm_xfer;
  * @missed: pages, holes too, that did not go to VRAM, of all calls; whoever wants to
  *	know sets it to 0 before
  * @keep: on the way back, VRAM whose pages stay; or NULL
+ * @access: on the way back, somebody wants to access the pages now
  * @look: where pages are, for whoever makes the move
  * @link: on &gsvm_move_cache.list
  * @pfn: both arrays of &gsvm_move.args
@@ -57,6 +58,7 @@ struct gsvm_move {
 	bool fill_huge;
 	unsigned int missed;
 	const struct gsvm_vram *keep;
+	bool access;
 	struct gsvm_look look;
 	struct list_head link;
 	unsigned long pfn[];

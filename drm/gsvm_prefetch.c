@@ -49,7 +49,6 @@
 #include "gsvm_prefetch.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
-#include "gsvm_xfer.h"
 
 #define GSVM_PREFETCH_PAGES	(GSVM_MOVE_BLOCKS * GSVM_BLOCK_PAGES)
 #define GSVM_PREFETCH_BYTES	((unsigned long)GSVM_MOVE_BLOCKS * GSVM_BLOCK_SIZE)
@@ -127,17 +126,9 @@ static void gsvm_prefetch_end_busy(struct gsvm_prefetch *p)
 	p->busy = NULL;
 }
 
-static void gsvm_prefetch_note_out(struct gsvm_prefetch *p, struct gsvm_move *move,
-				   unsigned int moved)
-{
-	atomic64_add(moved, &p->vm->stats.pages_to_system);
-	atomic64_add(move->xfer->bytes, &p->vm->stats.bytes_migrated);
-}
-
 /* Bring back what of a block is in the VRAM of other GPUs. */
-static void gsvm_prefetch_fetch(struct gsvm_prefetch *p, struct gsvm_move *move,
-				struct gsvm_block *block, struct vm_area_struct *vma,
-				const struct gsvm_look_found *found)
+static void gsvm_prefetch_fetch(struct gsvm_move *move, struct gsvm_block *block,
+				struct vm_area_struct *vma, const struct gsvm_look_found *found)
 {
 	unsigned long first = block->start + ((unsigned long)found->foreign_first << PAGE_SHIFT);
 	unsigned long end = block->start + ((found->foreign_last + 1ul) << PAGE_SHIFT);
@@ -145,12 +136,11 @@ static void gsvm_prefetch_fetch(struct gsvm_prefetch *p, struct gsvm_move *move,
 
 	move->keep = move->vram;
 	gsvm_move_out(move, vma, first, end, NULL, &moved);
-	gsvm_prefetch_note_out(p, move, moved);
 }
 
 /* Look at one mapping's part of a window. Returns whether anything in it could move. */
-static bool gsvm_prefetch_look(struct gsvm_prefetch *p, struct gsvm_move *move,
-			       struct vm_area_struct *vma, unsigned long start, unsigned long end)
+static bool gsvm_prefetch_look(struct gsvm_move *move, struct vm_area_struct *vma,
+			       unsigned long start, unsigned long end)
 {
 	struct gsvm_look_found found;
 	unsigned long addr, next;
@@ -166,7 +156,7 @@ static bool gsvm_prefetch_look(struct gsvm_prefetch *p, struct gsvm_move *move,
 		    gsvm_look_at(&move->look, block, move->vram, addr, next, &found))
 			continue;
 		if (found.foreign)
-			gsvm_prefetch_fetch(p, move, block, vma, &found);
+			gsvm_prefetch_fetch(move, block, vma, &found);
 		movable |= found.movable || found.foreign;
 	}
 	return movable;
@@ -179,7 +169,7 @@ static void gsvm_prefetch_begin(struct gsvm_prefetch *p, struct gsvm_move *move,
 	if (p->busy == move)
 		gsvm_prefetch_end_busy(p);
 	if (gsvm_vram_gpus() > 1)
-		gsvm_prefetch_look(p, move, vma, start, end);
+		gsvm_prefetch_look(move, vma, start, end);
 	move->fill_start = vma->vm_flags & VM_WRITE ? p->start : 0;
 	move->fill_end = vma->vm_flags & VM_WRITE ? p->end : 0;
 	move->fill_huge = true;
@@ -194,7 +184,7 @@ static void gsvm_prefetch_check(struct gsvm_prefetch *p, struct gsvm_move *move,
 				struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
 	if (move->missed)
-		p->left |= gsvm_prefetch_look(p, move, vma, start, end);
+		p->left |= gsvm_prefetch_look(move, vma, start, end);
 }
 
 /* Do something to all mappings in a window whose VRAM is reserved; mmap_lock held. */
@@ -271,7 +261,6 @@ static int gsvm_prefetch_out(struct gsvm_prefetch *p, unsigned long *addr)
 			ret = gsvm_move_out(p->move[0], vma, at, min(end, vma->vm_end), NULL,
 					    &moved);
 			p->moved += moved;
-			gsvm_prefetch_note_out(p, p->move[0], moved);
 		}
 		at = vma->vm_end;
 	}
