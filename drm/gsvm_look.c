@@ -27,6 +27,8 @@
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 
+#include <kunit/visibility.h>
+
 #include "gsvm_block.h"
 #include "gsvm_look.h"
 #include "gsvm_vram.h"
@@ -49,8 +51,10 @@ static bool gsvm_look_movable(struct page *page)
 	       !folio_maybe_mapped_shared(folio) && !folio_maybe_dma_pinned(folio);
 }
 
-static void gsvm_look_count(const struct gsvm_look *look, const struct gsvm_vram *vram,
-			    unsigned int first, unsigned int last, struct gsvm_look_found *found)
+/* Inside RCU, if what was found still holds. */
+VISIBLE_IF_KUNIT void gsvm_look_count(const struct gsvm_look *look, const struct gsvm_vram *vram,
+				      unsigned int first, unsigned int last,
+				      struct gsvm_look_found *found)
 {
 	unsigned int i;
 
@@ -66,9 +70,11 @@ static void gsvm_look_count(const struct gsvm_look *look, const struct gsvm_vram
 			if (!found->foreign++)
 				found->foreign_first = i;
 			found->foreign_last = i;
+			found->foreign_huge |= hmm_pfn_to_map_order(look->pfn[i]) >= PMD_ORDER;
 		}
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_look_count);
 
 /**
  * gsvm_look_at() - see where the pages of a block are
@@ -132,3 +138,4 @@ bool gsvm_look_empty(const struct gsvm_look *look, unsigned int i)
 	page = pfn_to_online_page(frame);
 	return page && !folio_test_anon(page_folio(page));
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_look_empty);

@@ -23,16 +23,23 @@ struct gsvm_look {
  * @foreign: pages in the VRAM of other GPUs
  * @foreign_first: first of those, in the block
  * @foreign_last: last of those
+ * @foreign_huge: they are of a 2 MiB page
  */
 struct gsvm_look_found {
 	unsigned int movable;
 	unsigned int foreign;
 	unsigned int foreign_first;
 	unsigned int foreign_last;
+	bool foreign_huge;
 };
 
 int gsvm_look_at(struct gsvm_look *look, struct gsvm_block *block, const struct gsvm_vram *vram,
 		 unsigned long start, unsigned long end, struct gsvm_look_found *found);
 bool gsvm_look_empty(const struct gsvm_look *look, unsigned int i);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+void gsvm_look_count(const struct gsvm_look *look, const struct gsvm_vram *vram,
+		     unsigned int first, unsigned int last, struct gsvm_look_found *found);
+#endif
 
 #endif

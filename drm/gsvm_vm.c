@@ -288,6 +288,7 @@ struct gsvm_vm *gsvm_vm_lookup_mm(struct gsvm_device *gdev, const struct mm_stru
 	rcu_read_unlock();
 	return found;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_vm_lookup_mm);
 
 /**
  * gsvm_vm_age_all() - tell VRAM what of it the device has used

@@ -69,6 +69,8 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
+#include <kunit/visibility.h>
+
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 
@@ -109,6 +111,7 @@ const void *gsvm_vram_owner(void)
 {
 	return gsvm_vram_owner_mark;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_vram_owner);
 
 /**
  * gsvm_vram_owns() - is a page in the VRAM of one of our GPUs
