@@ -171,6 +171,7 @@ static void gsvm_migrate_do(struct gsvm_move *move, struct gsvm_block *block,
 	struct mm_struct *mm = move->vm->mm;
 	struct vm_area_struct *vma;
 	unsigned long start, end;
+	unsigned int moved = 0;
 
 	mmap_read_lock(mm);
 	vma = gsvm_migrate_vma(move->vm, block, req);
@@ -178,9 +179,12 @@ static void gsvm_migrate_do(struct gsvm_move *move, struct gsvm_block *block,
 		start = max(move->args.start, vma->vm_start);
 		end = min(move->args.end, vma->vm_end);
 		if (start < end && !gsvm_move_in_begin(move, vma, start, end))
-			gsvm_move_in_end(move);
+			moved = gsvm_move_in_end(move);
 	}
 	mmap_read_unlock(mm);
+	/* There was something, and it would not go. */
+	if (!moved)
+		gsvm_policy_moved_in(block, 0);
 }
 
 /* From the first to behind the last page that the device wants of a mapping in the block. */

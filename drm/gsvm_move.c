@@ -464,8 +464,10 @@ unsigned int gsvm_move_in_end(struct gsvm_move *move)
 	migrate_vma_finalize(&move->args);
 
 	move->missed -= moved;
+	/* Nothing is for the caller to judge: perhaps there was nothing. */
 	for (b = 0; b < move->nr_blocks; b++)
-		gsvm_policy_moved_in(move->block[b], per_block[b]);
+		if (per_block[b])
+			gsvm_policy_moved_in(move->block[b], per_block[b]);
 	atomic64_add(moved, &move->vm->stats.pages_to_vram);
 	atomic64_add(move->xfer->bytes, &move->vm->stats.bytes_migrated);
 	trace_gsvm_migrate_in(move->vm->gdev, move->vm->asid, move->args.start, move->args.end,
