@@ -144,15 +144,35 @@ bool is_absent(struct queue *q, const void *addr)
 	return place.absent;
 }
 
+/* Stretches of pages with one answer: where they begin, and where they are. */
+static void stretches(struct queue *q, const void *addr, size_t size, char *text, size_t room)
+{
+	size_t bytes, i, len = 0;
+	uint32_t *words = residency(q, addr, size, &bytes);
+
+	text[0] = 0;
+	for (i = 0; i < size / PAGE && len < room - 16; i++) {
+		uint32_t where = words[i] & DRM_GSVM_RESIDENCY_WHERE;
+
+		if (!i || where != (words[i - 1] & DRM_GSVM_RESIDENCY_WHERE))
+			len += snprintf(text + len, room - len, " %zu%c", i, "ASVM"[where & 3]);
+	}
+	munmap(words, bytes);
+}
+
 #define EXPECT(q, addr, size, field, what)						\
 	do {										\
 		struct place at = place_of(q, addr, size);				\
+		char text[128];								\
 											\
+		if (at.field == (size) / PAGE)						\
+			break;								\
+		stretches(q, addr, size, text, sizeof(text));				\
 		gsvm_assert(at.field == (size) / PAGE,					\
 			    "%s: of %zu pages at %p, %zu absent, %zu system, %zu VRAM, "		\
-			    "%zu other VRAM, %zu huge\n",				\
+			    "%zu other VRAM, %zu huge; now%s\n",			\
 			    what, (size_t)(size) / PAGE, addr, at.absent, at.system, at.vram,	\
-			    at.other, at.huge);						\
+			    at.other, at.huge, text);					\
 	} while (0)
 
 void expect_vram(struct queue *q, const void *addr, size_t size, const char *what)
