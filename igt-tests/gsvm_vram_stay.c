@@ -277,6 +277,8 @@ static void private_file(void)
 	for (round = 2; round < 5; round++) {
 		gpu_pattern(q, p, HUGE / 2, round, WHOLE);
 		prefetch(q, p, HUGE, DRM_GSVM_REGION_VRAM);
+		/* The first write took all of a huge entry away, if it was one. */
+		gpu_verify_part(q, p + HUGE / 2, HUGE / 2, HUGE / 2, 1, WHOLE, "of the file");
 		expect_system(q, p + HUGE / 2, HUGE / 2, "pages of the page cache");
 		gpu_verify(q, p, HUGE / 2, round, WHOLE, "pages of one's own");
 		cpu_verify(p, HUGE / 2, round, WHOLE, "pages of one's own");
