@@ -342,7 +342,7 @@ static void bounce(void)
 		gsvm_sys(mprotect(p, HUGE, PROT_NONE));
 		gsvm_sys(mprotect(p, HUGE, PROT_READ | PROT_WRITE));
 		gpu_run(q, "add", 1, U(p), 0, 1, 0);
-		usleep(1000);
+		gsvm_pace();
 	}
 	gsvm_assert_eq(gpu_read(q, p), pattern_word(0, 0) + 2 * (rounds + 1) + 1, "the counter");
 	queue_close(q);

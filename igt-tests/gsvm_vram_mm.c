@@ -180,7 +180,7 @@ static void ksm(void)
 		for (merged = true, i = 0; i < pages && merged; i++)
 			merged = page_has_flag(a + i * PAGE, KPF_KSM) &&
 				 page_pfn(a + i * PAGE) == page_pfn(b + i * PAGE);
-		usleep(1000);
+		gsvm_pace();
 	} while (!merged && gsvm_deadline(0) < end);
 	write_text("/sys/kernel/mm/ksm/run", "0");
 	gsvm_assert(merged, "the pages were not merged within 30 s\n");

@@ -201,7 +201,7 @@ static void fair(void)
 	for (i = 0; i < 2; i++)
 		gsvm_await(&rounds[8 * i], 1, "a process's first round");
 	while (gsvm_peek(&rounds[0]) < 8 && gsvm_peek(&rounds[8]) < 8)
-		usleep(10000);
+		gsvm_pace();
 	gsvm_poke(stop, 1);
 	for (i = 0; i < 2; i++)
 		gsvm_join(c[i]);
@@ -358,7 +358,7 @@ static void background(void)
 	while (vram_free(q) < 2 * HUGE) {
 		gsvm_assert(gsvm_deadline(0) < end, "only %llu KiB are free, 20 s later\n",
 			    (unsigned long long)vram_free(q) >> 10);
-		usleep(2000);
+		gsvm_pace();
 	}
 	gsvm_assert(vram_evicted(q) > evicted, "nothing was evicted\n");
 	gpu_verify(q, p, size, 1, 512, "afterwards");

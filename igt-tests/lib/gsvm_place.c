@@ -301,7 +301,7 @@ void expect_vram_free(struct queue *q, uint64_t bytes, const char *what)
 	while ((now = vram_free(q)) < bytes) {
 		gsvm_assert(gsvm_deadline(0) < end, "%s: %llu KiB of VRAM are free, not %llu\n",
 			    what, (unsigned long long)now >> 10, (unsigned long long)bytes >> 10);
-		usleep(2000);
+		gsvm_pace();
 	}
 }
 
