@@ -9,9 +9,12 @@
  *
  * A page that NUMA balancing samples has an entry that nobody can use (PROT_NONE)
  * until somebody faults on it. hmm_range_fault() says so by leaving out
- * HMM_PFN_VALID, but it tells the frame. The kernel moves such a page like any
- * other, so here it counts; a kernel that did not tell the frame would only make
- * us take it for a hole.
+ * HMM_PFN_VALID, but it tells the frame, and the kernel moves such a page like any
+ * other; so here it counts. But the kernel moves it as read-only, since that is
+ * what its entry is, and a page in VRAM that is read-only has to come back for the
+ * first write. Therefore gsvm_look_end_sampling() faults on such pages before they
+ * move, as the process would. A kernel that did not tell the frame would only make
+ * us take the page for a hole.
  *
  * No reference on the pages is held. That does not matter for system memory,
  * whose struct pages stay. The struct pages of VRAM go when its driver is
@@ -42,6 +45,11 @@ static unsigned long gsvm_look_frame(unsigned long hmm_pfn)
 	return hmm_pfn & HMM_PFN_ERROR ? 0 : hmm_pfn & ~HMM_PFN_FLAGS;
 }
 
+static bool gsvm_look_sampled(unsigned long hmm_pfn)
+{
+	return gsvm_look_frame(hmm_pfn) && !(hmm_pfn & HMM_PFN_VALID);
+}
+
 /* KSM pages, zero pages, shared and pinned ones stay where they are. */
 static bool gsvm_look_movable(struct page *page)
 {
@@ -66,6 +74,7 @@ VISIBLE_IF_KUNIT void gsvm_look_count(const struct gsvm_look *look, const struct
 			continue;
 		if (gsvm_look_movable(pfn_to_page(frame))) {
 			found->movable++;
+			found->sampled += gsvm_look_sampled(look->pfn[i]);
 		} else if (gsvm_vram_owns(pfn_to_page(frame))) {
 			if (!found->foreign++)
 				found->foreign_first = i;
@@ -118,6 +127,45 @@ int gsvm_look_at(struct gsvm_look *look, struct gsvm_block *block, const struct 
 	}
 	*found = (struct gsvm_look_found) { .movable = last + 1 - first };
 	return 0;
+}
+
+/**
+ * gsvm_look_needed() - can a mapping have what only a look finds
+ * @mm: process
+ *
+ * Return: whether NUMA balancing has ever sampled the process, or pages may be in
+ * the VRAM of another GPU.
+ */
+bool gsvm_look_needed(struct mm_struct *mm)
+{
+#ifdef CONFIG_NUMA_BALANCING
+	if (READ_ONCE(mm->numa_scan_offset) || READ_ONCE(mm->numa_scan_seq))
+		return true;
+#endif
+	return gsvm_vram_gpus() > 1;
+}
+
+/**
+ * gsvm_look_end_sampling() - let the process use what NUMA balancing samples
+ * @look: after gsvm_look_at()
+ * @block: the block
+ * @vma: the mapping, anonymous and private
+ *
+ * Nobody waits for anything: what cannot be had at once stays as it is.
+ *
+ * Context: process, mmap_lock held, and still held afterwards: only a fault on a
+ * shared mapping of a file lets go of it without waiting.
+ */
+void gsvm_look_end_sampling(const struct gsvm_look *look, const struct gsvm_block *block,
+			    struct vm_area_struct *vma)
+{
+	unsigned int i;
+
+	for (i = 0; i < GSVM_BLOCK_PAGES; i++)
+		if (gsvm_look_sampled(look->pfn[i]))
+			handle_mm_fault(vma, block->start + ((unsigned long)i << PAGE_SHIFT),
+					FAULT_FLAG_REMOTE | FAULT_FLAG_ALLOW_RETRY |
+					FAULT_FLAG_RETRY_NOWAIT, NULL);
 }
 
 /**

@@ -8,6 +8,8 @@
 
 struct gsvm_block;
 struct gsvm_vram;
+struct mm_struct;
+struct vm_area_struct;
 
 /**
  * struct gsvm_look - where the pages of a block are, or were a moment ago
@@ -20,6 +22,7 @@ struct gsvm_look {
 /**
  * struct gsvm_look_found - what a look has found in a range
  * @movable: pages in system memory that could go to VRAM
+ * @sampled: those of them that NUMA balancing samples
  * @foreign: pages in the VRAM of other GPUs
  * @foreign_first: first of those, in the block
  * @foreign_last: last of those
@@ -27,6 +30,7 @@ struct gsvm_look {
  */
 struct gsvm_look_found {
 	unsigned int movable;
+	unsigned int sampled;
 	unsigned int foreign;
 	unsigned int foreign_first;
 	unsigned int foreign_last;
@@ -35,6 +39,9 @@ struct gsvm_look_found {
 
 int gsvm_look_at(struct gsvm_look *look, struct gsvm_block *block, const struct gsvm_vram *vram,
 		 unsigned long start, unsigned long end, struct gsvm_look_found *found);
+bool gsvm_look_needed(struct mm_struct *mm);
+void gsvm_look_end_sampling(const struct gsvm_look *look, const struct gsvm_block *block,
+			    struct vm_area_struct *vma);
 bool gsvm_look_empty(const struct gsvm_look *look, unsigned int i);
 
 #if IS_ENABLED(CONFIG_KUNIT)

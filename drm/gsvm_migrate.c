@@ -152,6 +152,8 @@ static bool gsvm_migrate_plan(struct gsvm_move *move, struct gsvm_vm *vm,
 	gsvm_migrate_fill(move, block, vma, req);
 	if (gsvm_look_at(&move->look, block, move->vram, start, end, &found))
 		goto out;
+	if (found.sampled)
+		gsvm_look_end_sampling(&move->look, block, vma);
 	/* In an empty block, what is made can be made by itself. */
 	if (!found.movable && !move->fill_huge) {
 		start = max(start, move->fill_start);

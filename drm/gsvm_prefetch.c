@@ -155,6 +155,8 @@ static bool gsvm_prefetch_look(struct gsvm_move *move, struct vm_area_struct *vm
 		if ((!move->chunk[b] && !move->mixed) ||
 		    gsvm_look_at(&move->look, block, move->vram, addr, next, &found))
 			continue;
+		if (found.sampled)
+			gsvm_look_end_sampling(&move->look, block, vma);
 		if (found.foreign)
 			gsvm_prefetch_fetch(move, block, vma, &found);
 		movable |= found.movable || found.foreign;
@@ -168,7 +170,7 @@ static void gsvm_prefetch_begin(struct gsvm_prefetch *p, struct gsvm_move *move,
 {
 	if (p->busy == move)
 		gsvm_prefetch_end_busy(p);
-	if (gsvm_vram_gpus() > 1)
+	if (gsvm_look_needed(p->vm->mm))
 		gsvm_prefetch_look(move, vma, start, end);
 	move->fill_start = vma->vm_flags & VM_WRITE ? p->start : 0;
 	move->fill_end = vma->vm_flags & VM_WRITE ? p->end : 0;

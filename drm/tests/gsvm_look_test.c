@@ -44,7 +44,7 @@ struct gsvm_look_case {
 static const struct gsvm_look_case gsvm_look_cases[] = {
 	{ "mapped", HMM_PFN_VALID | HMM_PFN_WRITE, FOLIO_MAPPING_ANON, .movable = true },
 	{ "read-only", HMM_PFN_VALID, FOLIO_MAPPING_ANON, .movable = true },
-	{ "hinted", 0, FOLIO_MAPPING_ANON, .movable = true },
+	{ "sampled", 0, FOLIO_MAPPING_ANON, .movable = true },
 	{ "ksm", HMM_PFN_VALID, FOLIO_MAPPING_KSM },
 	{ "pinned", HMM_PFN_VALID, FOLIO_MAPPING_ANON, .refs = GUP_PIN_COUNTING_BIAS },
 	{ "not-anonymous", HMM_PFN_VALID, .empty = true },
@@ -91,6 +91,7 @@ static void gsvm_look_test_page(struct kunit *test)
 	gsvm_look_count(&t->look, &t->vram, 0, GSVM_LAST, &found);
 	page_ref_sub(t->page, c->refs);
 	KUNIT_EXPECT_EQ(test, c->movable, found.movable);
+	KUNIT_EXPECT_EQ(test, c->movable && !c->flags, found.sampled);
 	KUNIT_EXPECT_EQ(test, 0, found.foreign);
 	if (!c->vram)
 		KUNIT_EXPECT_EQ(test, c->empty, gsvm_look_empty(&t->look, GSVM_LOOK_TEST_PAGE));
