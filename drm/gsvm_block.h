@@ -57,6 +57,8 @@ struct gsvm_block_table {
  * @gc_link: in the collector's list, protected by &gsvm_mirror.gc_lock
  * @soft_dirty: pages whose writing is to be noted again, see gsvm_populate.c; bits
  *	are set under @lock
+ * @served: pages that were mapped when the last service of the block was through
+ * @served_at: when that was, by ktime_get_ns()
  * @hold_link: in the list of held blocks, protected by &gsvm_hold.lock
  * @chunk: VRAM that the block had last, a hint for gsvm_vram_reserve()
  * @move_lock: one fault moves pages of the block at a time, the others wait and
@@ -81,6 +83,8 @@ struct gsvm_block {
 	bool unmapped;
 	struct list_head gc_link;
 	DECLARE_BITMAP(soft_dirty, GSVM_BLOCK_PAGES);
+	DECLARE_BITMAP(served, GSVM_BLOCK_PAGES);
+	u64 served_at;
 	struct list_head hold_link;
 	struct gsvm_vram_chunk *chunk;
 	struct mutex move_lock;	/* fault-driven moves of the block */

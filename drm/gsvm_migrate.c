@@ -250,6 +250,9 @@ void gsvm_migrate_fault(struct gsvm_vm *vm, struct gsvm_block *block, struct gsv
 	if (!fetch && !in)
 		return;
 	mutex_lock(&block->move_lock);
+	/* Those who had the lock before may have done it all. */
+	if (gsvm_populate_stale(block, req))
+		goto out;
 	move = gsvm_move_get(vm->gdev->vram);
 	if (move && fetch && gsvm_migrate_fetch(move, vm, block, req))
 		in = false;
@@ -259,6 +262,7 @@ void gsvm_migrate_fault(struct gsvm_vm *vm, struct gsvm_block *block, struct gsv
 		gsvm_move_release(move);
 	}
 	gsvm_move_put(move);
+out:
 	mutex_unlock(&block->move_lock);
 }
 

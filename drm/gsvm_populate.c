@@ -39,6 +39,7 @@
  */
 
 #include <linux/hmm.h>
+#include <linux/ktime.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -414,6 +415,43 @@ static int gsvm_populate_once(struct gsvm_populate *p)
 		gsvm_populate_add_table(p->block);
 	drm_dev_exit(idx);
 	return ret;
+}
+
+/**
+ * gsvm_populate_note() - a service is through, and resumes what it has mapped
+ * @block: block
+ * @req: with &gsvm_request.mapped; called before the device hears of it
+ */
+void gsvm_populate_note(struct gsvm_block *block, const struct gsvm_request *req)
+{
+	mutex_lock(&block->lock);
+	bitmap_copy(block->served, req->mapped, GSVM_BLOCK_PAGES);
+	block->served_at = ktime_get_ns();
+	mutex_unlock(&block->lock);
+}
+
+/**
+ * gsvm_populate_stale() - has what is wanted been resumed since it was wanted
+ * @block: block
+ * @req: what is wanted, and since when
+ *
+ * An access that began before a service resumed its page is not parked any more
+ * on account of its old record. If it could not be made even then, there is a
+ * younger one.
+ *
+ * Return: whether that holds for all pages; nobody waits for any of them then.
+ */
+bool gsvm_populate_stale(struct gsvm_block *block, const struct gsvm_request *req)
+{
+	bool stale;
+
+	mutex_lock(&block->lock);
+	stale = req->since < block->served_at &&
+		bitmap_subset(req->read, block->served, GSVM_BLOCK_PAGES) &&
+		bitmap_subset(req->write, block->served, GSVM_BLOCK_PAGES) &&
+		bitmap_subset(req->exec, block->served, GSVM_BLOCK_PAGES);
+	mutex_unlock(&block->lock);
+	return stale;
 }
 
 /**
