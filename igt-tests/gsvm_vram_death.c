@@ -5,13 +5,18 @@
  *
  * "declared" has the driver declare the death, through debugfs; it needs no
  * help. "killed" asks the host to kill the GPU, which gsvm-vm --gpu-may-die
- * does. The kernel logs both, which is not to be held against them.
+ * does. "lost" takes the BARs away besides, as when a card has gone from its slot:
+ * what was in VRAM is lost, and nobody may go on without knowing. The kernel logs
+ * all this, which is not to be held against it.
  */
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/klog.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 
 #include "gsvm_igt.h"
 #include "gsvm_place.h"
@@ -109,17 +114,23 @@ static void driver_write(const char *file)
 	gsvm_assert(write_text(path, pci), "%s of %s: %s\n", file, pci, strerror(errno));
 }
 
-static void declared(void)
+static void declare_dead(struct queue *q)
 {
-	struct scene s = prepare();
 	char path[PATH_MAX];
-	struct queue *fresh;
 
-	igt_emit_ignore_dmesg_regex("device is wedged: debugfs");
-	find_device(s.q->fd);
+	find_device(q->fd);
 	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%s/wedge", pci);
 	gsvm_require(!access(path, W_OK), "there is no %s\n", path);
 	gsvm_assert(write_text(path, "1"), "%s: %s\n", path, strerror(errno));
+}
+
+static void declared(void)
+{
+	struct scene s = prepare();
+	struct queue *fresh;
+
+	igt_emit_ignore_dmesg_regex("device is wedged: debugfs");
+	declare_dead(s.q);
 	aftermath(&s);
 	/* Bound anew, it is a GPU again. */
 	driver_write("unbind");
@@ -156,8 +167,139 @@ static void killed(void)
 	cpu_verify(s.small, SIZE, 3, WHOLE, "after unbind");
 }
 
+/* ---- VRAM that does not read any more --------------------------------------- */
+
+#define FEW		(64 * PAGE)
+#define CONFIG_COMMAND	4
+#define COMMAND_MEMORY	2
+
+static sigjmp_buf on_sigbus;
+static siginfo_t sigbus;
+
+static void caught(int signal, siginfo_t *info, void *context)
+{
+	(void)signal;
+	(void)context;
+	sigbus = *info;
+	siglongjmp(on_sigbus, 1);
+}
+
+/* An access ends in SIGBUS, as to memory that is broken. */
+static void expect_lost(char *p, bool write, const char *what)
+{
+	struct sigaction action = { .sa_sigaction = caught, .sa_flags = SA_SIGINFO }, old;
+	volatile bool survived = false;
+
+	gsvm_sys(sigaction(SIGBUS, &action, &old));
+	if (!sigsetjmp(on_sigbus, 1)) {
+		if (write)
+			*(volatile char *)p = 1;
+		else
+			(void)*(volatile char *)p;
+		survived = true;
+	}
+	gsvm_sys(sigaction(SIGBUS, &old, NULL));
+	gsvm_assert(!survived, "%s: %p can be %s\n", what, (void *)p, write ? "written" : "read");
+	gsvm_assert(sigbus.si_code == BUS_MCEERR_AR && U(sigbus.si_addr) / PAGE == U(p) / PAGE,
+		    "%s: SIGBUS at %p has code %d and address %p\n", what, (void *)p,
+		    sigbus.si_code, sigbus.si_addr);
+}
+
+static void expect_all_lost(char *small, char *huge, const char *what)
+{
+	size_t at;
+
+	for (at = 0; at < FEW; at += 7 * PAGE)
+		expect_lost(small + at, at & PAGE, what);
+	for (at = 0; at < HUGE; at += 73 * PAGE)
+		expect_lost(huge + at, at & PAGE, what);
+}
+
+/* No memory of the device's answers any more. */
+static void take_bars_away(void)
+{
+	char path[PATH_MAX];
+	uint16_t command;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", pci);
+	fd = gsvm_sys(open(path, O_RDWR | O_CLOEXEC));
+	gsvm_assert(pread(fd, &command, 2, CONFIG_COMMAND) == 2, "%s: %s\n", path,
+		    strerror(errno));
+	command &= ~COMMAND_MEMORY;
+	gsvm_assert(pwrite(fd, &command, 2, CONFIG_COMMAND) == 2, "%s: %s\n", path,
+		    strerror(errno));
+	close(fd);
+}
+
+/* How many pages the kernel's log says are lost, in how many lines, since @mark. */
+static long reported(const char *mark, unsigned int *lines)
+{
+	const int size = 4 << 20;
+	char *text = calloc(1, size), *at;
+	long pages = 0;
+
+	gsvm_assert(text && klogctl(3, text, size - 1) > 0, "the kernel's log: %s\n",
+		    strerror(errno));
+	at = strstr(text, mark);
+	gsvm_assert(at, "the kernel's log has lost the mark\n");
+	for (*lines = 0; (at = strstr(at, "VRAM cannot be read any more: ")); at++, ++*lines)
+		pages += atol(at + strlen("VRAM cannot be read any more: "));
+	free(text);
+	return pages;
+}
+
+static void lost(void)
+{
+	struct child *c = gsvm_fork();
+	struct queue *q = queue_open(), *fresh;
+	char *small = map_in_vram(q, FEW, 1), *huge = map_thp_in_vram(q, HUGE, 2);
+	char *untouched = map_block(HUGE), mark[64];
+	unsigned int lines;
+	long pages;
+	int status;
+
+	if (!c->pid) {
+		signal(SIGBUS, SIG_DFL);
+		gsvm_tell(c);
+		gsvm_hear(c);
+		cpu_verify(small, FEW, 1, WHOLE, "another process's memory");
+		gsvm_exit();
+	}
+	gsvm_hear(c);
+	igt_emit_ignore_dmesg_regex("device is wedged: debugfs|VRAM cannot be read|"
+				    "Memory failure: |MCE: Killing|gsvm-test: ");
+	cpu_fill(untouched, HUGE, 3, WHOLE);
+	snprintf(mark, sizeof(mark), "gsvm-test: lost, %d", getpid());
+	gsvm_assert(write_text("/dev/kmsg", mark), "/dev/kmsg: %s\n", strerror(errno));
+	declare_dead(q);
+	take_bars_away();
+	expect_all_lost(small, huge, "VRAM that does not read");
+	cpu_verify(untouched, HUGE, 3, WHOLE, "system memory");
+	gsvm_tell(c);
+	status = gsvm_reap(c);
+	gsvm_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS,
+		    "another process ended with status %#x, not by SIGBUS\n", status);
+	driver_write("unbind");
+	expect_all_lost(small, huge, "after unbind");
+	cpu_verify(untouched, HUGE, 3, WHOLE, "system memory");
+	pages = reported(mark, &lines);
+	gsvm_assert(lines == 1 && pages >= (long)((FEW + HUGE) / PAGE),
+		    "%u lines in the log tell of %ld lost pages\n", lines, pages);
+	/* The places are broken, the addresses are not. */
+	gsvm_sys(munmap(small, FEW));
+	gsvm_sys(munmap(huge, HUGE));
+	driver_write("bind");
+	fresh = queue_open();
+	small = map_in_vram(fresh, FEW, 4);
+	gpu_verify(fresh, small, FEW, 4, WHOLE, "in the new GPU's VRAM");
+	gpu_verify(fresh, untouched, HUGE, 3, WHOLE, "by the new GPU");
+	queue_close(fresh);
+}
+
 static const struct gsvm_subtest tests[] = {
 	{ "declared", declared, "the driver is told that the GPU is dead" },
+	{ "lost", lost, "VRAM does not read any more" },
 	{ "killed", killed, "the GPU is killed" },
 };
 
