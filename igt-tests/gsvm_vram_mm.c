@@ -25,8 +25,13 @@ static void need_swap(void)
 
 static void out(char *p, size_t size)
 {
+	size_t at;
+
 	gsvm_assert(pageout(p, size), "pages at %p do not leave memory by MADV_PAGEOUT\n",
 		    (void *)p);
+	for (at = 0; at < size; at += PAGE)
+		gsvm_assert(is_swapped(p + at), "page %zu is not in swap, but elsewhere: %#llx\n",
+			    at / PAGE, (unsigned long long)pagemap(p + at));
 }
 
 /* From swap straight to VRAM, and the other way round. */
