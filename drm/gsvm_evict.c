@@ -12,6 +12,13 @@
  * a service that finds none, for at most GSVM_EVICT_TRIES chunks; if that does
  * not help, the memory that was to move stays where it is.
  *
+ * Each page's unmapping calls the notifiers, and each call that takes something
+ * from the device has it flush its TLB and waits: 512 times for a chunk. So before,
+ * the entries of the block that the chunk belongs to are taken all at once, with
+ * one flush; the notifiers find nothing then. This is no invalidation: a fault may
+ * map a page again before the kernel has unmapped it, and its notifier takes it.
+ * That the pages have left is told to the block's policy, too.
+ *
  * A page that somebody has locked is passed over; it stays in the chunk, and
  * the chunk goes to the end of the queue. A 2 MiB page needs 2 MiB of system
  * memory in one piece. If there is none, it would have to be split, and that can
@@ -35,9 +42,12 @@
 
 #include <drm/drm_print.h>
 
+#include "gsvm_block.h"
 #include "gsvm_device.h"
 #include "gsvm_evict.h"
 #include "gsvm_lost.h"
+#include "gsvm_mirror.h"
+#include "gsvm_policy.h"
 #include "gsvm_prefetch.h"
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
@@ -146,6 +156,56 @@ static unsigned int gsvm_eviction_count(struct gsvm_eviction *ev, unsigned int n
 	return gone;
 }
 
+/*
+ * The block that a chunk belongs to, and its address space, which is to be put after
+ * it; with references. NULL if there is none, or not any more.
+ */
+static struct gsvm_block *gsvm_evict_block(struct gsvm_vram_chunk *chunk, struct gsvm_vm **vm)
+{
+	struct gsvm_block *block;
+
+	if (chunk->use != GSVM_CHUNK_OWNED)
+		return NULL;
+	*vm = gsvm_vm_lookup_asid(chunk->vram->gdev, chunk->asid);
+	if (!*vm)
+		return NULL;
+	block = gsvm_mirror_block_lookup((*vm)->mirror, chunk->start);
+	if (block && block == READ_ONCE(chunk->owner))
+		return block;
+	if (block)
+		gsvm_block_put(block);
+	gsvm_vm_put(*vm);
+	return NULL;
+}
+
+/* Take a chunk's pages from the device, if it is known by what it reaches them. */
+static void gsvm_evict_detach(struct gsvm_vram_chunk *chunk)
+{
+	struct gsvm_vram *vram = chunk->vram;
+	DECLARE_BITMAP(used, GSVM_CHUNK_PAGES);
+	struct gsvm_block *block;
+	unsigned int first, end;
+	struct gsvm_vm *vm;
+	unsigned long flags;
+
+	block = gsvm_evict_block(chunk, &vm);
+	if (!block)
+		return;
+	spin_lock_irqsave(&vram->lock, flags);
+	bitmap_copy(used, chunk->used, GSVM_CHUNK_PAGES);
+	spin_unlock_irqrestore(&vram->lock, flags);
+
+	mutex_lock(&block->lock);
+	if (block->slot)
+		for_each_set_bitrange(first, end, used, GSVM_CHUNK_PAGES)
+			gsvm_block_zap(block, first, end - 1, false);
+	mutex_unlock(&block->lock);
+	gsvm_block_settle(block);
+	gsvm_policy_evicted(block, atomic64_inc_return(&vram->turns));
+	gsvm_block_put(block);
+	gsvm_vm_put(vm);
+}
+
 /* Take a chunk, which is a victim, from its owners. Returns the pages that have gone. */
 static unsigned int gsvm_evict_chunk(struct gsvm_vram_chunk *chunk, struct gsvm_eviction *ev)
 {
@@ -154,6 +214,7 @@ static unsigned int gsvm_evict_chunk(struct gsvm_vram_chunk *chunk, struct gsvm_
 	bool lost;
 
 	atomic_inc(&vram->nr_evicting);
+	gsvm_evict_detach(chunk);
 	memset(ev->src, 0, sizeof(ev->src));
 	n = gsvm_vram_used_pfns(chunk, ev->src);
 	migrate_device_pfns(ev->src, n);
@@ -188,13 +249,13 @@ static bool gsvm_evict_one(struct gsvm_vram *vram, struct gsvm_eviction *ev)
 /**
  * gsvm_evict_reserve() - get the chunk for a block, evicting others
  * @vram: VRAM
- * @owner: the block, as a mark
+ * @owner: the block
  * @hint: chunk that it had last, or NULL
  *
  * Context: process, sleeps, allocates; no lock held.
  * Return: as for gsvm_vram_reserve().
  */
-struct gsvm_vram_chunk *gsvm_evict_reserve(struct gsvm_vram *vram, const void *owner,
+struct gsvm_vram_chunk *gsvm_evict_reserve(struct gsvm_vram *vram, struct gsvm_block *owner,
 					   struct gsvm_vram_chunk *hint)
 {
 	struct gsvm_vram_chunk *chunk = gsvm_vram_reserve(vram, owner, hint);

@@ -8,7 +8,7 @@ struct gsvm_vram;
 struct gsvm_vram_chunk;
 struct work_struct;
 
-struct gsvm_vram_chunk *gsvm_evict_reserve(struct gsvm_vram *vram, const void *owner,
+struct gsvm_vram_chunk *gsvm_evict_reserve(struct gsvm_vram *vram, struct gsvm_block *owner,
 					   struct gsvm_vram_chunk *hint);
 void gsvm_evict_work(struct work_struct *work);
 void gsvm_evict_all(struct gsvm_vram *vram);

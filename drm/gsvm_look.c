@@ -59,28 +59,49 @@ static bool gsvm_look_movable(struct page *page)
 	       !folio_maybe_mapped_shared(folio) && !folio_maybe_dma_pinned(folio);
 }
 
+static bool gsvm_look_shared(struct page *page)
+{
+	return !is_zone_device_page(page) && folio_maybe_mapped_shared(page_folio(page));
+}
+
+/* Pages @i to behind @end, of which all are alike. */
+static void gsvm_look_count_some(struct gsvm_look *look, const struct gsvm_vram *vram,
+				 unsigned int i, unsigned int end, struct gsvm_look_found *found)
+{
+	unsigned long frame = gsvm_look_frame(look->pfn[i]);
+	struct page *page;
+
+	if (!frame || gsvm_vram_has(vram, frame))
+		return;
+	page = pfn_to_page(frame);
+	if (gsvm_look_shared(page))
+		bitmap_set(look->shared, i, end - i);
+	if (gsvm_look_movable(page)) {
+		found->movable += end - i;
+		found->sampled += gsvm_look_sampled(look->pfn[i]) ? end - i : 0;
+	} else if (gsvm_vram_owns(page)) {
+		if (!found->foreign)
+			found->foreign_first = i;
+		found->foreign += end - i;
+		found->foreign_last = end - 1;
+		found->foreign_huge |= end - i > 1;
+	}
+}
+
 /* Inside RCU, if what was found still holds. */
-VISIBLE_IF_KUNIT void gsvm_look_count(const struct gsvm_look *look, const struct gsvm_vram *vram,
+VISIBLE_IF_KUNIT void gsvm_look_count(struct gsvm_look *look, const struct gsvm_vram *vram,
 				      unsigned int first, unsigned int last,
 				      struct gsvm_look_found *found)
 {
-	unsigned int i;
+	unsigned int i, end;
 
 	*found = (struct gsvm_look_found) {};
-	for (i = first; i <= last; i++) {
-		unsigned long frame = gsvm_look_frame(look->pfn[i]);
+	bitmap_zero(look->shared, GSVM_BLOCK_PAGES);
+	for (i = first; i <= last; i = end) {
+		bool huge = hmm_pfn_to_map_order(look->pfn[i]) >= PMD_ORDER;
 
-		if (!frame || gsvm_vram_has(vram, frame))
-			continue;
-		if (gsvm_look_movable(pfn_to_page(frame))) {
-			found->movable++;
-			found->sampled += gsvm_look_sampled(look->pfn[i]);
-		} else if (gsvm_vram_owns(pfn_to_page(frame))) {
-			if (!found->foreign++)
-				found->foreign_first = i;
-			found->foreign_last = i;
-			found->foreign_huge |= hmm_pfn_to_map_order(look->pfn[i]) >= PMD_ORDER;
-		}
+		end = huge ? last + 1 : i + 1;
+		gsvm_look_count_some(look, vram, i, end, found);
 	}
 }
 EXPORT_SYMBOL_IF_KUNIT(gsvm_look_count);
@@ -126,23 +147,8 @@ int gsvm_look_at(struct gsvm_look *look, struct gsvm_block *block, const struct 
 		rcu_read_unlock();
 	}
 	*found = (struct gsvm_look_found) { .movable = last + 1 - first };
+	bitmap_zero(look->shared, GSVM_BLOCK_PAGES);
 	return 0;
-}
-
-/**
- * gsvm_look_needed() - can a mapping have what only a look finds
- * @mm: process
- *
- * Return: whether NUMA balancing has ever sampled the process, or pages may be in
- * the VRAM of another GPU.
- */
-bool gsvm_look_needed(struct mm_struct *mm)
-{
-#ifdef CONFIG_NUMA_BALANCING
-	if (READ_ONCE(mm->numa_scan_offset) || READ_ONCE(mm->numa_scan_seq))
-		return true;
-#endif
-	return gsvm_vram_gpus() > 1;
 }
 
 /**

@@ -2,21 +2,23 @@
 #ifndef GSVM_LOOK_H
 #define GSVM_LOOK_H
 
+#include <linux/bitmap.h>
 #include <linux/types.h>
 
 #include "gsvm_pt.h"
 
 struct gsvm_block;
 struct gsvm_vram;
-struct mm_struct;
 struct vm_area_struct;
 
 /**
  * struct gsvm_look - where the pages of a block are, or were a moment ago
  * @pfn: as hmm_range_fault() leaves it; 0 for what was not looked at
+ * @shared: pages that other processes map, too
  */
 struct gsvm_look {
 	unsigned long pfn[GSVM_BLOCK_PAGES];
+	DECLARE_BITMAP(shared, GSVM_BLOCK_PAGES);
 };
 
 /**
@@ -39,13 +41,12 @@ struct gsvm_look_found {
 
 int gsvm_look_at(struct gsvm_look *look, struct gsvm_block *block, const struct gsvm_vram *vram,
 		 unsigned long start, unsigned long end, struct gsvm_look_found *found);
-bool gsvm_look_needed(struct mm_struct *mm);
 void gsvm_look_end_sampling(const struct gsvm_look *look, const struct gsvm_block *block,
 			    struct vm_area_struct *vma);
 bool gsvm_look_empty(const struct gsvm_look *look, unsigned int i);
 
 #if IS_ENABLED(CONFIG_KUNIT)
-void gsvm_look_count(const struct gsvm_look *look, const struct gsvm_vram *vram,
+void gsvm_look_count(struct gsvm_look *look, const struct gsvm_vram *vram,
 		     unsigned int first, unsigned int last, struct gsvm_look_found *found);
 #endif
 

@@ -180,6 +180,7 @@ static void gsvm_migrate_do(struct gsvm_move *move, struct gsvm_block *block,
 	if (vma) {
 		start = max(move->args.start, vma->vm_start);
 		end = min(move->args.end, vma->vm_end);
+		bitmap_copy(move->stay[0], move->look.shared, GSVM_BLOCK_PAGES);
 		if (start < end && !gsvm_move_in_begin(move, vma, start, end))
 			moved = gsvm_move_in_end(move);
 	}
@@ -187,6 +188,16 @@ static void gsvm_migrate_do(struct gsvm_move *move, struct gsvm_block *block,
 	/* There was something, and it would not go. */
 	if (!moved)
 		gsvm_policy_moved_in(block, 0);
+}
+
+static void gsvm_migrate_in(struct gsvm_move *move, struct gsvm_vm *vm, struct gsvm_block *block,
+			    const struct gsvm_request *req)
+{
+	if (!gsvm_migrate_plan(move, vm, block, req) ||
+	    gsvm_move_reserve(move, vm, block->start, block->start + GSVM_BLOCK_SIZE))
+		return;
+	gsvm_migrate_do(move, block, req);
+	gsvm_move_release(move);
 }
 
 /* From the first to behind the last page that the device wants of a mapping in the block. */
@@ -256,10 +267,9 @@ void gsvm_migrate_fault(struct gsvm_vm *vm, struct gsvm_block *block, struct gsv
 	move = gsvm_move_get(vm->gdev->vram);
 	if (move && fetch && gsvm_migrate_fetch(move, vm, block, req))
 		in = false;
-	if (move && in && gsvm_migrate_plan(move, vm, block, req) &&
-	    !gsvm_move_reserve(move, vm, block->start, block->start + GSVM_BLOCK_SIZE)) {
-		gsvm_migrate_do(move, block, req);
-		gsvm_move_release(move);
+	if (move && in && gsvm_policy_memcg_enter(vm, GSVM_BLOCK_PAGES)) {
+		gsvm_migrate_in(move, vm, block, req);
+		gsvm_policy_memcg_exit(vm, GSVM_BLOCK_PAGES);
 	}
 	gsvm_move_put(move);
 out:

@@ -14,10 +14,10 @@
  * place. VRAM and the blocks are reserved before the mmap lock is taken
  * (gsvm_move_reserve()), because that may have to evict.
  *
- * Each page is for itself. One that cannot be moved, or for which there is no
- * VRAM, gets no destination, and the kernel puts it back where it was. The
- * copies are complete before migrate_vma_pages(), so a copy that failed leaves
- * everything as it was, too.
+ * Each page is for itself. One that cannot be moved, or shall not, as it was shared
+ * when it was still mapped (&gsvm_move.stay), or for which there is no VRAM, gets no
+ * destination, and the kernel puts it back where it was. The copies are complete
+ * before migrate_vma_pages(), so a copy that failed leaves everything as it was, too.
  *
  * *Out*, gsvm_move_out(), is done in one go, because somebody waits for it: a CPU
  * or a prefetch. Pages may be in the VRAM of several GPUs; each GPU's engines
@@ -215,6 +215,7 @@ static void gsvm_move_reserve_block(struct gsvm_move *move, struct gsvm_block *b
 	/* Now, so that others who move pages of the block use the same. */
 	if (chunk)
 		WRITE_ONCE(block->chunk, chunk);
+	bitmap_zero(move->stay[move->nr_blocks], GSVM_BLOCK_PAGES);
 	move->block[move->nr_blocks] = block;
 	move->chunk[move->nr_blocks++] = chunk;
 }
@@ -274,6 +275,7 @@ static bool gsvm_move_in_suitable(const struct folio *folio)
 static bool gsvm_move_in_wanted(const struct gsvm_move *move, unsigned int i, unsigned int *nr)
 {
 	unsigned long addr = move->args.start + ((unsigned long)i << PAGE_SHIFT);
+	const unsigned long *stay = move->stay[gsvm_move_block_of(move, i)];
 	struct page *page = migrate_pfn_to_page(move->args.src[i]);
 	bool huge = move->args.src[i] & MIGRATE_PFN_COMPOUND;
 
@@ -281,7 +283,8 @@ static bool gsvm_move_in_wanted(const struct gsvm_move *move, unsigned int i, un
 	if (!(move->args.src[i] & MIGRATE_PFN_MIGRATE))
 		return false;
 	if (page)
-		return gsvm_move_in_suitable(page_folio(page));
+		return gsvm_move_in_suitable(page_folio(page)) &&
+		       !test_bit(gsvm_move_page_of(move, i), stay);
 	/* A hole is filled as a whole or not at all. */
 	return addr >= move->fill_start && addr + *nr * PAGE_SIZE <= move->fill_end &&
 	       (!huge || move->fill_huge);

@@ -31,6 +31,7 @@ struct gsvm_xfer;
  * @block: the blocks, with references
  * @chunk: VRAM reserved for each, or NULL
  * @mixed: VRAM for single pages, or NULL
+ * @stay: pages of each that do not go to VRAM
  * @fill_start: memory that was never touched is made from here
  * @fill_end: to here
  * @fill_huge: in 2 MiB pages where a whole block is empty
@@ -53,6 +54,7 @@ struct gsvm_move {
 	struct gsvm_block *block[GSVM_MOVE_BLOCKS];
 	struct gsvm_vram_chunk *chunk[GSVM_MOVE_BLOCKS];
 	struct gsvm_vram_chunk *mixed;
+	unsigned long stay[GSVM_MOVE_BLOCKS][BITS_TO_LONGS(GSVM_BLOCK_PAGES)];
 	unsigned long fill_start;
 	unsigned long fill_end;
 	bool fill_huge;

@@ -23,7 +23,9 @@
  *
  * *Memory cgroups.* A page in VRAM stays charged to its cgroup, and reclaim cannot
  * take it. Where less than a quarter of what a cgroup may have is left, nothing
- * goes to VRAM, so that its limit meets memory that can be reclaimed.
+ * goes to VRAM, so that its limit meets memory that can be reclaimed. What is on its
+ * way counts as if it were there (&gsvm_vm.entering): many faults at once must not
+ * all find the same room.
  *
  * *To and fro.* A block that came back to the CPU GSVM_POLICY_RETURNS times in a
  * row, each time less than GSVM_POLICY_SOON after it had gone to VRAM, is held
@@ -31,6 +33,13 @@
  * each time that it happens again. Nobody waits for anything meanwhile. When
  * the time is over, gsvm_hold.c takes it from the device, so that there is a
  * fault again, which may move it.
+ *
+ * *Too much at once.* A block that is wanted back after less chunks have been evicted
+ * since than VRAM has would have stayed in VRAM of twice the size: what is in use
+ * does not fit. When that happens to a block GSVM_POLICY_RETURNS times in a row, it
+ * is held in the same way, and others have its room; else each fault would move
+ * 2 MiB out and 2 MiB in, for one access perhaps. What passes through once is not
+ * concerned.
  *
  * *What did not move.* When an attempt moved nothing, the next one is not made
  * before GSVM_POLICY_STUCK has passed, twice as long each time.
@@ -61,35 +70,87 @@
 #define GSVM_POLICY_MEMCG	4
 
 #ifdef CONFIG_MEMCG
-static bool gsvm_policy_memcg_full(struct mem_cgroup *memcg)
+static bool gsvm_policy_memcg_full(struct mem_cgroup *memcg, unsigned long more)
 {
 	unsigned long limit = min(READ_ONCE(memcg->memory.max), READ_ONCE(memcg->memory.high));
 
-	return page_counter_read(&memcg->memory) > limit - limit / GSVM_POLICY_MEMCG;
+	return page_counter_read(&memcg->memory) + more > limit - limit / GSVM_POLICY_MEMCG;
 }
 
-/**
- * gsvm_policy_memcg_tight() - is a process close to a memory cgroup's limit
- * @mm: process
- *
- * Return: whether it has better keep its memory where it can be reclaimed.
- */
-bool gsvm_policy_memcg_tight(struct mm_struct *mm)
+/* Would a process be close to a memory cgroup's limit if it had so many pages more? */
+static bool gsvm_policy_memcg_tight(struct mm_struct *mm, unsigned long more)
 {
 	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(mm), *at;
 	bool tight = false;
 
 	for (at = memcg; at && !tight; at = parent_mem_cgroup(at))
-		tight = gsvm_policy_memcg_full(at);
+		tight = gsvm_policy_memcg_full(at, more);
 	mem_cgroup_put(memcg);
 	return tight;
 }
 #else
-bool gsvm_policy_memcg_tight(struct mm_struct *mm)
+static bool gsvm_policy_memcg_tight(struct mm_struct *mm, unsigned long more)
 {
 	return false;
 }
 #endif
+
+/**
+ * gsvm_policy_memcg_enter() - before pages go to VRAM
+ * @vm: address space
+ * @pages: how many, at most
+ *
+ * Return: whether the process's memory cgroups leave room for them and for all
+ * others that are under way, some of which may not be charged yet;
+ * gsvm_policy_memcg_exit() must follow then.
+ */
+bool gsvm_policy_memcg_enter(struct gsvm_vm *vm, unsigned int pages)
+{
+	if (!gsvm_policy_memcg_tight(vm->mm, atomic_add_return(pages, &vm->entering)))
+		return true;
+	gsvm_policy_memcg_exit(vm, pages);
+	return false;
+}
+
+/**
+ * gsvm_policy_memcg_exit() - pages are in VRAM, or did not get there
+ * @vm: address space
+ * @pages: as told to gsvm_policy_memcg_enter()
+ */
+void gsvm_policy_memcg_exit(struct gsvm_vm *vm, unsigned int pages)
+{
+	atomic_sub(pages, &vm->entering);
+}
+
+/* Leave a block in system memory for some time, longer each time in a row. */
+static void gsvm_policy_hold(struct gsvm_vm *vm, struct gsvm_block *block)
+{
+	struct gsvm_block_policy *policy = &block->policy;
+	unsigned long delay = GSVM_POLICY_HOLD << min_t(u8, policy->level, GSVM_POLICY_DOUBLINGS);
+
+	policy->comebacks = 0;
+	policy->refaults = 0;
+	policy->level = min(policy->level + 1, U8_MAX);
+	policy->hold_until = jiffies + delay;
+	policy->held = true;
+	gsvm_hold_add(&vm->mirror->hold, block, delay);
+}
+
+/*
+ * A block that was evicted is wanted. Is that so soon that VRAM would have to be
+ * larger, and for the last of several times in a row?
+ */
+static bool gsvm_policy_thrashes(struct gsvm_vram *vram, struct gsvm_block_policy *policy)
+{
+	u64 distance = atomic64_read(&vram->turns) - policy->evicted_at;
+
+	policy->evicted_at = 0;
+	if (distance < vram->nr_chunks)
+		return ++policy->refaults >= GSVM_POLICY_RETURNS;
+	policy->refaults = 0;
+	policy->level = 0;
+	return false;
+}
 
 /**
  * gsvm_policy_wants_vram() - shall a fault move its block to VRAM
@@ -114,9 +175,12 @@ bool gsvm_policy_wants_vram(struct gsvm_vm *vm, struct gsvm_block *block)
 		return false;
 	}
 	policy->held = false;
-	if (policy->stuck && time_before(jiffies, policy->retry_at))
+	if (policy->evicted_at && gsvm_policy_thrashes(vm->gdev->vram, policy)) {
+		gsvm_policy_hold(vm, block);
+		atomic64_inc(&vm->stats.bounces);
 		return false;
-	return !gsvm_policy_memcg_tight(vm->mm);
+	}
+	return !policy->stuck || !time_before(jiffies, policy->retry_at);
 }
 EXPORT_SYMBOL_IF_KUNIT(gsvm_policy_wants_vram);
 
@@ -144,6 +208,17 @@ void gsvm_policy_moved_in(struct gsvm_block *block, unsigned int pages)
 EXPORT_SYMBOL_IF_KUNIT(gsvm_policy_moved_in);
 
 /**
+ * gsvm_policy_evicted() - a block has lost its chunk
+ * @block: block
+ * @turn: the chunks that have ever been evicted, this one included
+ */
+void gsvm_policy_evicted(struct gsvm_block *block, u64 turn)
+{
+	block->policy.evicted_at = turn;
+}
+EXPORT_SYMBOL_IF_KUNIT(gsvm_policy_evicted);
+
+/**
  * gsvm_policy_came_back() - a CPU has fetched pages of a block
  * @vm: address space
  * @block: block
@@ -151,20 +226,13 @@ EXPORT_SYMBOL_IF_KUNIT(gsvm_policy_moved_in);
 void gsvm_policy_came_back(struct gsvm_vm *vm, struct gsvm_block *block)
 {
 	struct gsvm_block_policy *policy = &block->policy;
-	unsigned long delay;
 
 	if (time_after(jiffies, policy->moved_in + GSVM_POLICY_SOON)) {
 		policy->comebacks = 0;
 		policy->level = 0;
 		return;
 	}
-	if (++policy->comebacks < GSVM_POLICY_RETURNS)
-		return;
-	delay = GSVM_POLICY_HOLD << min_t(u8, policy->level, GSVM_POLICY_DOUBLINGS);
-	policy->comebacks = 0;
-	policy->level = min(policy->level + 1, U8_MAX);
-	policy->hold_until = jiffies + delay;
-	policy->held = true;
-	gsvm_hold_add(&vm->mirror->hold, block, delay);
+	if (++policy->comebacks >= GSVM_POLICY_RETURNS)
+		gsvm_policy_hold(vm, block);
 }
 EXPORT_SYMBOL_IF_KUNIT(gsvm_policy_came_back);

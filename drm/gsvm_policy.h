@@ -6,15 +6,16 @@
 
 struct gsvm_block;
 struct gsvm_vm;
-struct mm_struct;
 
 /**
  * struct gsvm_block_policy - what a block's past tells about where it should be
  * @moved_in: when it last went to VRAM, in jiffies
  * @hold_until: it stays where it is until then, in jiffies
  * @retry_at: no use in trying to move it before then, in jiffies
+ * @evicted_at: &gsvm_vram.turns when it last lost its chunk; 0: since then it was asked for
  * @faults: faults of the device that have asked
  * @comebacks: how often it came back soon after it had gone, in a row
+ * @refaults: how often it was wanted soon after it had been evicted, in a row
  * @level: how often it has been held, in a row
  * @stuck: attempts that moved nothing, in a row
  * @held: @hold_until counts
@@ -25,16 +26,20 @@ struct gsvm_block_policy {
 	unsigned long moved_in;
 	unsigned long hold_until;
 	unsigned long retry_at;
+	u64 evicted_at;
 	u8 faults;
 	u8 comebacks;
+	u8 refaults;
 	u8 level;
 	u8 stuck;
 	bool held;
 };
 
-bool gsvm_policy_memcg_tight(struct mm_struct *mm);
+bool gsvm_policy_memcg_enter(struct gsvm_vm *vm, unsigned int pages);
+void gsvm_policy_memcg_exit(struct gsvm_vm *vm, unsigned int pages);
 bool gsvm_policy_wants_vram(struct gsvm_vm *vm, struct gsvm_block *block);
 void gsvm_policy_moved_in(struct gsvm_block *block, unsigned int pages);
+void gsvm_policy_evicted(struct gsvm_block *block, u64 turn);
 void gsvm_policy_came_back(struct gsvm_vm *vm, struct gsvm_block *block);
 
 #endif

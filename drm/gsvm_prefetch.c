@@ -16,8 +16,9 @@
  * could move, the windows get another pass, GSVM_PREFETCH_PASSES in all. Pages
  * that are pinned or shared do not count, so a range of those costs a look.
  *
- * Pages in the VRAM of another GPU are brought to system memory by the first
- * pass, and taken from there like all others. On the way back, pages come from
+ * Each pass begins with a look, too. It tells which pages are shared and stay, and
+ * which ones NUMA balancing samples. Pages in the VRAM of another GPU are brought to
+ * system memory, and taken from there like all others. On the way back, pages come from
  * the VRAM of all GPUs, whichever of them is asked.
  *
  * In between is also where it can be stopped: by a signal, if somebody waits
@@ -106,6 +107,26 @@ static unsigned long gsvm_prefetch_window_end(const struct gsvm_prefetch *p, uns
 	return min(p->end, round_down(addr, GSVM_BLOCK_SIZE) + GSVM_PREFETCH_BYTES);
 }
 
+static void gsvm_prefetch_exit(struct gsvm_prefetch *p, unsigned long start, unsigned long end)
+{
+	gsvm_policy_memcg_exit(p->vm, (end - start) >> PAGE_SHIFT);
+}
+
+/*
+ * Where does a window from @addr on end: as far as the process's memory cgroups
+ * have room, a window or a block of it. gsvm_prefetch_exit() must follow if that is
+ * anywhere.
+ */
+static unsigned long gsvm_prefetch_enter(struct gsvm_prefetch *p, unsigned long addr)
+{
+	unsigned long end = gsvm_prefetch_window_end(p, addr);
+
+	if (gsvm_policy_memcg_enter(p->vm, (end - addr) >> PAGE_SHIFT))
+		return end;
+	end = min(end, round_down(addr, GSVM_BLOCK_SIZE) + GSVM_BLOCK_SIZE);
+	return gsvm_policy_memcg_enter(p->vm, (end - addr) >> PAGE_SHIFT) ? end : addr;
+}
+
 /* Why to stop; 0: go on. */
 static int gsvm_prefetch_stop(const struct gsvm_prefetch *p)
 {
@@ -155,6 +176,7 @@ static bool gsvm_prefetch_look(struct gsvm_move *move, struct vm_area_struct *vm
 		if ((!move->chunk[b] && !move->mixed) ||
 		    gsvm_look_at(&move->look, block, move->vram, addr, next, &found))
 			continue;
+		bitmap_copy(move->stay[b], move->look.shared, GSVM_BLOCK_PAGES);
 		if (found.sampled)
 			gsvm_look_end_sampling(&move->look, block, vma);
 		if (found.foreign)
@@ -170,8 +192,7 @@ static void gsvm_prefetch_begin(struct gsvm_prefetch *p, struct gsvm_move *move,
 {
 	if (p->busy == move)
 		gsvm_prefetch_end_busy(p);
-	if (gsvm_look_needed(p->vm->mm))
-		gsvm_prefetch_look(move, vma, start, end);
+	gsvm_prefetch_look(move, vma, start, end);
 	move->fill_start = vma->vm_flags & VM_WRITE ? p->start : 0;
 	move->fill_end = vma->vm_flags & VM_WRITE ? p->end : 0;
 	move->fill_huge = true;
@@ -233,17 +254,24 @@ static int gsvm_prefetch_in(struct gsvm_prefetch *p, unsigned long *addr)
 	int ret = 0;
 
 	for (n = 0; n < GSVM_PREFETCH_WINDOWS && bound[n] < p->end; n++) {
-		bound[n + 1] = gsvm_prefetch_window_end(p, bound[n]);
-		ret = gsvm_move_reserve(p->move[n], p->vm, bound[n], bound[n + 1]);
-		if (ret)
+		bound[n + 1] = gsvm_prefetch_enter(p, bound[n]);
+		if (bound[n + 1] == bound[n])
 			break;
+		ret = gsvm_move_reserve(p->move[n], p->vm, bound[n], bound[n + 1]);
+		if (ret) {
+			gsvm_prefetch_exit(p, bound[n], bound[n + 1]);
+			break;
+		}
 	}
 	for (pass = 0; n && pass < GSVM_PREFETCH_PASSES; pass++)
 		if (!gsvm_prefetch_pass(p, bound, n) || gsvm_prefetch_stop(p))
 			break;
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		gsvm_move_release(p->move[i]);
-	*addr = bound[n];
+		gsvm_prefetch_exit(p, bound[i], bound[i + 1]);
+	}
+	/* Without any room, the rest stays. */
+	*addr = n || ret ? bound[n] : p->end;
 	/* The block came and went: whoever took it has made progress, and we try again. */
 	return ret == -EAGAIN ? 0 : ret;
 }
@@ -304,12 +332,10 @@ static int gsvm_prefetch_run(struct gsvm_prefetch *p)
 			ret = -ENOENT;
 			break;
 		}
-		if (!p->to_vram)
-			ret = gsvm_prefetch_out(p, &addr);
-		else if (gsvm_policy_memcg_tight(p->vm->mm))
-			addr = p->end;
-		else
+		if (p->to_vram)
 			ret = gsvm_prefetch_in(p, &addr);
+		else
+			ret = gsvm_prefetch_out(p, &addr);
 		mmput(p->vm->mm);
 		cond_resched();
 	}

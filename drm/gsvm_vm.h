@@ -52,6 +52,7 @@ struct gsvm_vm_stats {
  * @event_seq: counts events, so that a waiter that looked at its signal before
  *	the event does not miss it
  * @stats: counters
+ * @entering: pages that may be on their way to VRAM, gsvm_policy.c
  * @migrate: DRM_GSVM_MIGRATE_*, when a fault moves memory to VRAM
  * @shutdown_lock: serialises gsvm_vm_shutdown(), so that a second caller returns
  *	when the first is through
@@ -73,6 +74,7 @@ struct gsvm_vm {
 	wait_queue_head_t event_wq;
 	atomic64_t event_seq;
 	struct gsvm_vm_stats stats;
+	atomic_t entering;
 	u32 migrate;
 	struct mutex shutdown_lock;	/* down */
 	bool down;

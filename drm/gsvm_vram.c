@@ -74,10 +74,13 @@
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 
+#include "gsvm_block.h"
 #include "gsvm_device.h"
 #include "gsvm_evict.h"
 #include "gsvm_migrate.h"
+#include "gsvm_mirror.h"
 #include "gsvm_move.h"
+#include "gsvm_vm.h"
 #include "gsvm_vram.h"
 
 /* Pages at the end of VRAM that the driver keeps. */
@@ -257,7 +260,7 @@ static void gsvm_vram_wake_evictor(struct gsvm_vram *vram)
 /**
  * gsvm_vram_reserve() - get the chunk for a block
  * @vram: VRAM
- * @owner: the block, as a mark
+ * @owner: the block
  * @hint: chunk that it had last, or NULL
  *
  * Evicts nothing; gsvm_evict_reserve() does.
@@ -265,7 +268,7 @@ static void gsvm_vram_wake_evictor(struct gsvm_vram *vram)
  * Return: the chunk, to be given back by gsvm_vram_release(); NULL if none is
  * free.
  */
-struct gsvm_vram_chunk *gsvm_vram_reserve(struct gsvm_vram *vram, const void *owner,
+struct gsvm_vram_chunk *gsvm_vram_reserve(struct gsvm_vram *vram, struct gsvm_block *owner,
 					  struct gsvm_vram_chunk *hint)
 {
 	struct gsvm_vram_chunk *chunk = NULL;
@@ -282,6 +285,8 @@ struct gsvm_vram_chunk *gsvm_vram_reserve(struct gsvm_vram *vram, const void *ow
 		if (chunk) {
 			chunk->use = GSVM_CHUNK_OWNED;
 			chunk->owner = owner;
+			chunk->asid = owner->mirror->vm->asid;
+			chunk->start = owner->start;
 		}
 	}
 	if (chunk) {
@@ -352,7 +357,7 @@ void gsvm_vram_release(struct gsvm_vram_chunk *chunk)
  *
  * Another block may come to lie at its place in memory, and is not its heir.
  */
-void gsvm_vram_disown(struct gsvm_vram_chunk *chunk, const void *owner)
+void gsvm_vram_disown(struct gsvm_vram_chunk *chunk, const struct gsvm_block *owner)
 {
 	unsigned long flags;
 

@@ -14,6 +14,7 @@
 #include "gsvm_pt.h"
 #include "gsvm_stream.h"
 
+struct gsvm_block;
 struct gsvm_device;
 struct seq_file;
 
@@ -40,6 +41,8 @@ enum gsvm_chunk_use {
  * @partial: on &gsvm_vram.partial, if mixed and not full
  * @use: what for
  * @owner: block that it was reserved for; compared, never followed
+ * @asid: address space of that block
+ * @start: where in it the block is
  * @used: pages that exist, have been handed out or are kept back
  * @nr_used: how many
  * @nr_kept: of those, pages that the driver keeps for itself and never gives back
@@ -53,7 +56,9 @@ struct gsvm_vram_chunk {
 	struct list_head link;
 	struct list_head partial;
 	enum gsvm_chunk_use use;
-	const void *owner;
+	const struct gsvm_block *owner;
+	u32 asid;
+	unsigned long start;
 	DECLARE_BITMAP(used, GSVM_CHUNK_PAGES);
 	unsigned int nr_used;
 	unsigned int nr_kept;
@@ -82,6 +87,7 @@ struct gsvm_vram_chunk {
  * @closing: no chunk is reserved any more
  * @evict_work: frees chunks before they are needed
  * @evicted: pages ever evicted
+ * @turns: chunks ever evicted
  * @nr_evicting: chunks that are being evicted
  * @stream: what CPU threads fetch back, gsvm_stream.c
  * @moves: moves that can be used again, gsvm_move.c
@@ -106,6 +112,7 @@ struct gsvm_vram {
 	bool closing;
 	struct work_struct evict_work;
 	atomic64_t evicted;
+	atomic64_t turns;
 	atomic_t nr_evicting;
 	struct gsvm_stream_table stream;
 	struct gsvm_move_cache moves;
@@ -119,11 +126,11 @@ void gsvm_vram_show(struct gsvm_device *gdev, struct seq_file *m);
 u64 gsvm_vram_free_bytes(struct gsvm_vram *vram);
 bool gsvm_vram_readable(struct gsvm_vram *vram);
 
-struct gsvm_vram_chunk *gsvm_vram_reserve(struct gsvm_vram *vram, const void *owner,
+struct gsvm_vram_chunk *gsvm_vram_reserve(struct gsvm_vram *vram, struct gsvm_block *owner,
 					  struct gsvm_vram_chunk *hint);
 struct gsvm_vram_chunk *gsvm_vram_reserve_mixed(struct gsvm_vram *vram);
 void gsvm_vram_release(struct gsvm_vram_chunk *chunk);
-void gsvm_vram_disown(struct gsvm_vram_chunk *chunk, const void *owner);
+void gsvm_vram_disown(struct gsvm_vram_chunk *chunk, const struct gsvm_block *owner);
 bool gsvm_vram_low(struct gsvm_vram *vram, unsigned int want);
 struct folio *gsvm_vram_take(struct gsvm_vram_chunk *chunk, unsigned int first, unsigned int order);
 struct folio *gsvm_vram_take_any(struct gsvm_vram_chunk *chunk);
