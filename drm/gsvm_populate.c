@@ -129,6 +129,13 @@ static bool gsvm_page_in_vram(const struct gsvm_populate *p, unsigned int i)
 	return gsvm_vram_has(p->vm->gdev->vram, p->pages.pfn[i] & ~HMM_PFN_FLAGS);
 }
 
+/* Was there, and in no system memory. */
+static bool gsvm_page_device(const struct gsvm_populate *p, unsigned int i)
+{
+	return p->pages.pfn[i] & HMM_PFN_VALID &&
+	       !pfn_to_online_page(p->pages.pfn[i] & ~HMM_PFN_FLAGS);
+}
+
 /*
  * Not in the VRAM of another GPU, whose struct pages can go: see DOC: Looking
  * before moving. If that cannot be told any more, the answer may be wrong, and
@@ -180,6 +187,10 @@ static int gsvm_fault_in(struct gsvm_populate *p, struct vm_area_struct *vma, un
 	if (!p->req->patient)
 		flags |= FAULT_FLAG_RETRY_NOWAIT;
 	ret = handle_mm_fault(vma, gsvm_page_addr(p, i), flags, NULL);
+	/* That only brought it back, writable, and noted nothing. */
+	if (flags & FAULT_FLAG_WRITE && gsvm_page_device(p, i) &&
+	    !(ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED | VM_FAULT_ERROR)))
+		ret = handle_mm_fault(vma, gsvm_page_addr(p, i), flags, NULL);
 	if (flags & FAULT_FLAG_WRITE && !(ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)))
 		clear_bit(i, p->block->soft_dirty);
 	if (ret & VM_FAULT_COMPLETED)
