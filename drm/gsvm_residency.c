@@ -5,8 +5,9 @@
  * Tells where the pages of a range are, by a look at the process's page table
  * that changes nothing. The mirror has no part in it: pages that the GPU never
  * touched are somewhere, too. A notifier of its own makes sure that what is
- * told of one block was true at one instant. A page that NUMA balancing watches
- * looks absent: the kernel does not tell.
+ * told of one block was true at one instant. Of a page that NUMA balancing samples
+ * the kernel tells only the frame (gsvm_look.c): it is in system memory, and nobody
+ * may use it without a fault.
  *
  * Locks: mmap_lock (read) while looking. &gsvm_residency.lock is taken by the
  * notifier's callback, and orders it against the look's end.
@@ -75,9 +76,11 @@ static u32 gsvm_residency_word(unsigned long pfn, bool moving)
 	struct page *page;
 	u32 word;
 
+	/* A 2 MiB page on its way shows as an error. */
+	if (pfn & HMM_PFN_ERROR || !(pfn & ~HMM_PFN_FLAGS))
+		return moving ? DRM_GSVM_RESIDENCY_MOVING : DRM_GSVM_RESIDENCY_ABSENT;
 	if (!(pfn & HMM_PFN_VALID))
-		return !(pfn & HMM_PFN_ERROR) && moving ? DRM_GSVM_RESIDENCY_MOVING :
-							 DRM_GSVM_RESIDENCY_ABSENT;
+		return DRM_GSVM_RESIDENCY_SYSTEM;
 	page = hmm_pfn_to_page(pfn);
 	if (gsvm_vram_owns(page))
 		word = DRM_GSVM_RESIDENCY_VRAM | gsvm_residency_gpu(page);

@@ -235,7 +235,7 @@ struct drm_gsvm_prefetch {
 
 /* One 32-bit word of &drm_gsvm_residency.pages. */
 #define DRM_GSVM_RESIDENCY_WHERE	0xff		/* mask of the next four */
-#define DRM_GSVM_RESIDENCY_ABSENT	0		/* no page: untouched, swapped, unmapped; or hinted (NUMA) */
+#define DRM_GSVM_RESIDENCY_ABSENT	0		/* no page: untouched, swapped, unmapped */
 #define DRM_GSVM_RESIDENCY_SYSTEM	1
 #define DRM_GSVM_RESIDENCY_VRAM		2		/* see DRM_GSVM_RESIDENCY_GPU */
 #define DRM_GSVM_RESIDENCY_MOVING	3		/* no page, while a move is under way that may have it */
