@@ -440,6 +440,7 @@ void gsvm_populate_note(struct gsvm_block *block, const struct gsvm_request *req
 	block->served_at = ktime_get_ns();
 	mutex_unlock(&block->lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_populate_note);
 
 /**
  * gsvm_populate_stale() - has what is wanted been resumed since it was wanted
@@ -464,6 +465,7 @@ bool gsvm_populate_stale(struct gsvm_block *block, const struct gsvm_request *re
 	mutex_unlock(&block->lock);
 	return stale;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_populate_stale);
 
 /**
  * gsvm_populate_served() - has somebody else mapped what is wanted

@@ -15,6 +15,7 @@
 #include <drm/gsvm_drm.h>
 
 #include "gsvm_migrate.h"
+#include "gsvm_populate.h"
 #include "gsvm_stream.h"
 #include "gsvm_test.h"
 #include "gsvm_test_mirror.h"
@@ -245,10 +246,76 @@ static void gsvm_policy_test_bounce(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, policy->held);
 }
 
+/* A fault on a block that lost its chunk @turns chunks ago. */
+static bool gsvm_policy_refault(struct gsvm_test_mirror *m, u64 turns)
+{
+	struct gsvm_vram *vram = m->t->gdev->vram;
+
+	gsvm_policy_evicted(m->block, atomic64_inc_return(&vram->turns));
+	atomic64_add(turns, &vram->turns);
+	return gsvm_policy_wants(m);
+}
+
+/* What does not fit in VRAM is held; what passes through it is not. */
+static void gsvm_policy_test_thrash(struct kunit *test)
+{
+	struct gsvm_test_mirror *m = gsvm_policy_init(test, DRM_GSVM_MIGRATE_FIRST);
+	struct gsvm_block_policy *policy = &m->block->policy;
+	unsigned int i;
+
+	disable_delayed_work(&m->t->vm->mirror->hold.work);
+	m->t->gdev->vram->nr_chunks = 8;
+	for (i = 0; i < 10; i++)
+		KUNIT_EXPECT_TRUE(test, gsvm_policy_refault(m, 8));
+	KUNIT_EXPECT_TRUE(test, gsvm_policy_refault(m, 7));
+	KUNIT_EXPECT_TRUE(test, gsvm_policy_refault(m, 7));
+	/* One from afar makes it a new beginning. */
+	KUNIT_EXPECT_TRUE(test, gsvm_policy_refault(m, 8));
+	KUNIT_EXPECT_TRUE(test, gsvm_policy_refault(m, 0));
+	KUNIT_EXPECT_TRUE(test, gsvm_policy_refault(m, 7));
+	/* Faults that follow on one eviction count once. */
+	KUNIT_EXPECT_TRUE(test, gsvm_policy_wants(m));
+	KUNIT_EXPECT_FALSE(test, gsvm_policy_refault(m, 0));
+	KUNIT_EXPECT_TRUE(test, policy->held);
+	KUNIT_EXPECT_FALSE(test, list_empty(&m->block->hold_link));
+	policy->hold_until = jiffies - 1;
+	KUNIT_EXPECT_TRUE(test, gsvm_policy_wants(m));
+}
+
+/* ---- Is anybody still waiting ----------------------------------------------------- */
+
+static void gsvm_stale_test(struct kunit *test)
+{
+	struct gsvm_test_mirror *m = gsvm_test_mirror(test);
+	struct gsvm_request *req = kunit_kzalloc(test, sizeof(*req), GFP_KERNEL);
+	struct gsvm_request *served = kunit_kzalloc(test, sizeof(*served), GFP_KERNEL);
+
+	KUNIT_ASSERT_TRUE(test, req && served);
+	__set_bit(3, req->read);
+	req->since = ktime_get_ns();
+	/* Nobody has been there yet. */
+	KUNIT_EXPECT_FALSE(test, gsvm_populate_stale(m->block, req));
+	bitmap_set(served->mapped, 3, 2);
+	while (ktime_get_ns() == req->since)
+		cpu_relax();
+	gsvm_populate_note(m->block, served);
+	KUNIT_EXPECT_TRUE(test, gsvm_populate_stale(m->block, req));
+	__set_bit(4, req->write);
+	KUNIT_EXPECT_TRUE(test, gsvm_populate_stale(m->block, req));
+	/* One that was not mapped may have somebody parked on it. */
+	__set_bit(5, req->exec);
+	KUNIT_EXPECT_FALSE(test, gsvm_populate_stale(m->block, req));
+	__clear_bit(5, req->exec);
+	req->since = ktime_get_ns();
+	KUNIT_EXPECT_FALSE(test, gsvm_populate_stale(m->block, req));
+}
+
 static struct kunit_case gsvm_policy_tests[] = {
 	KUNIT_CASE(gsvm_policy_test_when),
 	KUNIT_CASE(gsvm_policy_test_stuck),
 	KUNIT_CASE(gsvm_policy_test_bounce),
+	KUNIT_CASE(gsvm_policy_test_thrash),
+	KUNIT_CASE(gsvm_stale_test),
 	{}
 };
 
