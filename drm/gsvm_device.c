@@ -45,8 +45,8 @@
  * 7. &gsvm_queue_table.lock (spinlock): error records.
  * 8. &gsvm_cmdq.lock, &gsvm_copy_engine.lock (spinlocks): slots and indices of
  *    one ring each; &gsvm_vram.lock (spinlock, interrupts off): chunks of VRAM,
- *    also under the kernel's page table locks. None of them is taken under
- *    another.
+ *    also under the kernel's page table locks; &gsvm_move_cache.lock (spinlock):
+ *    moves that nobody uses. None of them is taken under another.
  *
  * &gsvm_vram.buddy_lock (mutex) is taken with none of the driver's locks held,
  * and allocates.
