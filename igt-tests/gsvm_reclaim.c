@@ -244,16 +244,14 @@ static void cgroup_pressure(void)
 	if (!c->pid) {
 		struct queue *q;
 		char *p;
-		int pass;
 
 		snprintf(text, sizeof(text), "%d", getpid());
 		gsvm_assert(write_text(CGROUP "/cgroup.procs", text), "cannot join the cgroup\n");
 		q = queue_open_system();
 		p = map_anon(size);
-		for (pass = 1; pass <= 2; pass++) {
-			gpu_run(q, "add", pages, U(p), PAGE, 1, pass);
-			gpu_check(q, p, PAGE, pages, pass == 1 ? 1 : 3, 0);
-		}
+		/* What the first pass wrote is in swap when the second one comes to it. */
+		gpu_run(q, "add", pages, U(p), PAGE, 1, 1);
+		gpu_run(q, "add", pages, U(p), PAGE, 1, 2);
 		cpu_check(p, PAGE, pages, 3, 0, "after two passes over memory.max");
 		gsvm_exit();
 	}
