@@ -82,9 +82,11 @@ void gsvm_lost_poison(const unsigned long *dst, unsigned int n)
 			continue;
 		folio = page_folio(page);
 		nr = folio_nr_pages(folio);
-		/* Broken one by one: the first one splits what is large. */
+		/*
+		 * Broken one by one: the first one splits what is large, which nobody
+		 * else may hold then. It takes the reference over.
+		 */
 		for (j = 0; j < nr; j++)
-			memory_failure(page_to_pfn(page) + j, 0);
-		folio_put(folio);
+			memory_failure(page_to_pfn(page) + j, j ? 0 : MF_COUNT_INCREASED);
 	}
 }
