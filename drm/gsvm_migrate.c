@@ -40,6 +40,7 @@
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
+#include <linux/sched.h>
 
 #include <kunit/visibility.h>
 
@@ -290,7 +291,9 @@ static void gsvm_migrate_window(struct vm_fault *vmf, struct gsvm_vram *vram, un
 		*end = *start + GSVM_BLOCK_SIZE;
 		return;
 	}
-	pages = gsvm_stream_window(&vram->stream, current->pid, addr);
+	pages = 1;
+	if (!(current->flags & PF_KTHREAD))
+		pages = gsvm_stream_window(&vram->stream, current->pid, addr);
 	*start = addr;
 	*end = addr + ((unsigned long)pages << PAGE_SHIFT);
 	*end = min(*end, round_down(addr, GSVM_BLOCK_SIZE) + GSVM_BLOCK_SIZE);
@@ -319,7 +322,7 @@ vm_fault_t gsvm_migrate_to_ram(struct vm_fault *vmf)
 		return VM_FAULT_OOM;
 	move->access = true;
 	ret = gsvm_move_out(move, vmf->vma, start, end, vmf->page, &moved);
-	if (moved)
+	if (moved && !(current->flags & PF_KTHREAD))
 		gsvm_stream_fetched(&vram->stream, current->pid, end,
 				    (end - start) >> PAGE_SHIFT);
 	trace_gsvm_migrate_out(vram->gdev, start, end, moved, ret);

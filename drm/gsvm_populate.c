@@ -231,6 +231,32 @@ static int gsvm_snapshot(struct gsvm_populate *p, unsigned long start, unsigned 
 }
 
 /*
+ * A page that was not there at the look may have been on its way to VRAM, and may
+ * have arrived by now. Then a fault would do nothing but bring it back. Look at it
+ * again, just before: is there nothing left to do for it?
+ */
+static bool gsvm_page_arrived(struct gsvm_populate *p, unsigned int i)
+{
+	unsigned long addr = gsvm_page_addr(p, i), pfn = 0;
+	struct hmm_range range = {
+		.notifier = &p->block->notifier,
+		.start = addr,
+		.end = addr + PAGE_SIZE,
+		.hmm_pfns = &pfn,
+		.dev_private_owner = (void *)gsvm_vram_owner(),
+	};
+
+	if (p->pages.pfn[i] || !p->vm->gdev->vram)
+		return false;
+	range.notifier_seq = mmu_interval_read_begin(range.notifier);
+	if (hmm_range_fault(&range))
+		return false;
+	/* Younger than the rest: if that matters, the sequence says so in the end. */
+	p->pages.pfn[i] = pfn;
+	return gsvm_page_satisfied(p, i);
+}
+
+/*
  * Bring in every needed page of pages [first, end) that is not there. Sets
  * *@missing if there was one. On -EAGAIN, mmap_lock is not held.
  */
@@ -250,6 +276,8 @@ static int gsvm_fault_in_missing(struct gsvm_populate *p, struct vm_area_struct 
 			gsvm_page_give_up(p, i, DRM_GSVM_REASON_UNSUPPORTED);
 			continue;
 		}
+		if (gsvm_page_arrived(p, i))
+			continue;
 		*missing = true;
 		ret = gsvm_fault_in(p, vma, i);
 		if (ret)

@@ -9,6 +9,9 @@
  * gets four times as much as last time, up to a block. Any other access is a
  * new beginning, with one page.
  *
+ * A fault service of a GPU is no such thread (gsvm_migrate_to_ram()): it knows which
+ * pages it needs back, because they cannot be written in VRAM, and wants no others.
+ *
  * The table is a guess and may be wrong: threads that share a slot forget each
  * other. Only speed depends on it.
  */
