@@ -196,6 +196,7 @@ void gsvm_policy_moved_in(struct gsvm_block *block, unsigned int pages)
 	if (pages) {
 		policy->stuck = 0;
 		policy->moved_in = jiffies;
+		policy->away = true;
 		return;
 	}
 	/* Somebody else has them in his hands. */
@@ -227,6 +228,10 @@ void gsvm_policy_came_back(struct gsvm_vm *vm, struct gsvm_block *block)
 {
 	struct gsvm_block_policy *policy = &block->policy;
 
+	/* A walk through the block comes here many times. */
+	if (!policy->away)
+		return;
+	policy->away = false;
 	if (time_after(jiffies, policy->moved_in + GSVM_POLICY_SOON)) {
 		policy->comebacks = 0;
 		policy->level = 0;

@@ -18,6 +18,7 @@ struct gsvm_vm;
  * @refaults: how often it was wanted soon after it had been evicted, in a row
  * @level: how often it has been held, in a row
  * @stuck: attempts that moved nothing, in a row
+ * @away: it has been to VRAM since it last came back
  * @held: @hold_until counts
  *
  * Guesses, read and written without a lock: only speed depends on them.
@@ -32,6 +33,7 @@ struct gsvm_block_policy {
 	u8 refaults;
 	u8 level;
 	u8 stuck;
+	bool away;
 	bool held;
 };
 

@@ -232,6 +232,11 @@ static void gsvm_policy_test_bounce(struct kunit *test)
 		gsvm_policy_came_back(m->t->vm, m->block);
 		KUNIT_EXPECT_TRUE(test, gsvm_policy_wants(m));
 	}
+	/* It has not gone back in between. */
+	for (i = 0; i < 5; i++)
+		gsvm_policy_came_back(m->t->vm, m->block);
+	KUNIT_EXPECT_TRUE(test, gsvm_policy_wants(m));
+	gsvm_policy_moved_in(m->block, 512);
 	/* In case this machine took its time. */
 	policy->moved_in = jiffies + HZ;
 	policy->comebacks = 2;
