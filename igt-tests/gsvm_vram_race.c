@@ -161,10 +161,13 @@ static void count_while(bool huge, void (*change)(struct queue *q, char *p, int 
 	queue_close(q);
 }
 
+/* One that a CPU's fault has on its way may look absent for a moment, but no longer. */
 static void no_change(struct queue *q, char *p, int round)
 {
-	(void)round;
-	gsvm_assert(place_of(q, p, SIZE).absent == 0, "pages are nowhere\n");
+	int64_t end = gsvm_deadline(20000);
+
+	while (place_of(q, p, SIZE).absent)
+		gsvm_assert(gsvm_deadline(0) < end, "pages are nowhere, in round %d\n", round);
 }
 
 static void change_fork(struct queue *q, char *p, int round)
