@@ -4,6 +4,7 @@
 
 #include <linux/types.h>
 
+struct gsvm_block;
 struct gsvm_vram;
 struct gsvm_vram_chunk;
 struct work_struct;
