@@ -55,6 +55,7 @@
  */
 
 #include <linux/cpumask.h>
+#include <linux/hash.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -74,6 +75,28 @@
 
 /* Fewer pages of a block than this do not get a chunk for themselves. */
 #define GSVM_MOVE_SPARSE	32
+
+/* Moves out under way, by a hash of the process: several may share a place. */
+#define GSVM_MOVE_OUTS_LOG2	6
+
+static atomic_t gsvm_move_outs[1 << GSVM_MOVE_OUTS_LOG2];
+
+static atomic_t *gsvm_move_outs_of(const struct mm_struct *mm)
+{
+	return &gsvm_move_outs[hash_ptr(mm, GSVM_MOVE_OUTS_LOG2)];
+}
+
+/**
+ * gsvm_move_is_out() - may pages of a process be on their way to system memory
+ * @mm: process; compared only
+ *
+ * Return: false if none was at the time of the call. One that begins afterwards
+ * calls the notifiers before it takes a page.
+ */
+bool gsvm_move_is_out(const struct mm_struct *mm)
+{
+	return atomic_read(gsvm_move_outs_of(mm));
+}
 
 /* ---- moves themselves ---------------------------------------------------------- */
 
@@ -661,9 +684,10 @@ int gsvm_move_out(struct gsvm_move *move, struct vm_area_struct *vma, unsigned l
 	args->fault_page = fault_page;
 	args->pgmap_owner = (void *)gsvm_vram_owner();
 	args->flags = MIGRATE_VMA_SELECT_DEVICE_PRIVATE | MIGRATE_VMA_SELECT_COMPOUND;
+	atomic_inc(gsvm_move_outs_of(vma->vm_mm));
 	ret = migrate_vma_setup(args);
 	if (ret)
-		return ret;
+		goto out;
 
 	while ((vram = gsvm_move_out_next(move, vram))) {
 		err = gsvm_move_out_copy(move, vram);
@@ -678,5 +702,7 @@ int gsvm_move_out(struct gsvm_move *move, struct vm_area_struct *vma, unsigned l
 		*moved += nr;
 	}
 	migrate_vma_finalize(args);
+out:
+	atomic_dec(gsvm_move_outs_of(vma->vm_mm));
 	return ret;
 }

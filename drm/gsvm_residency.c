@@ -28,6 +28,7 @@
 #include "gsvm_block.h"
 #include "gsvm_device.h"
 #include "gsvm_mirror.h"
+#include "gsvm_move.h"
 #include "gsvm_residency.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
@@ -98,10 +99,10 @@ static bool gsvm_residency_moving(struct gsvm_vm *vm, unsigned long addr)
 {
 	struct gsvm_block *block = gsvm_mirror_block_lookup(vm->mirror, addr);
 	struct gsvm_vram *vram = vm->gdev->vram;
-	bool moving = false;
+	bool moving = gsvm_move_is_out(vm->mm);
 
 	if (block) {
-		moving = atomic_read(&block->moving) || (vram && atomic_read(&vram->nr_evicting));
+		moving |= atomic_read(&block->moving) || (vram && atomic_read(&vram->nr_evicting));
 		gsvm_block_put(block);
 	}
 	return moving;
