@@ -22,10 +22,8 @@
  * a whole.
  *
  * *Memory cgroups.* A page in VRAM stays charged to its cgroup, and reclaim cannot
- * take it. Where more than half of what a cgroup may have is in use, nothing goes to
- * VRAM, so that its limit meets memory that can be reclaimed, and enough of it: what
- * it has in VRAM is half of that at most, and the rest has to do for all that pages
- * in and out at the same time. What is on its
+ * take it. Where less than a quarter of what a cgroup may have is left, nothing
+ * goes to VRAM, so that its limit meets memory that can be reclaimed. What is on its
  * way counts as if it were there (&gsvm_vm.entering): many faults at once must not
  * all find the same room.
  *
@@ -68,15 +66,15 @@
 #define GSVM_POLICY_STUCK	msecs_to_jiffies(20)
 #define GSVM_POLICY_DOUBLINGS	5
 
-/* Beyond one part in so many of a memory cgroup's limit, memory stays where it can be reclaimed. */
-#define GSVM_POLICY_MEMCG	2
+/* One part in so many of a memory cgroup's limit is kept for memory that can be reclaimed. */
+#define GSVM_POLICY_MEMCG	4
 
 #ifdef CONFIG_MEMCG
 static bool gsvm_policy_memcg_full(struct mem_cgroup *memcg, unsigned long more)
 {
 	unsigned long limit = min(READ_ONCE(memcg->memory.max), READ_ONCE(memcg->memory.high));
 
-	return page_counter_read(&memcg->memory) + more > limit / GSVM_POLICY_MEMCG;
+	return page_counter_read(&memcg->memory) + more > limit - limit / GSVM_POLICY_MEMCG;
 }
 
 /* Would a process be close to a memory cgroup's limit if it had so many pages more? */
