@@ -349,7 +349,7 @@ static void cgroup_charges(void)
 /* A process whose GPU works on more than it may have: slowly, but rightly. */
 static void cgroup_limit(void)
 {
-	const size_t size = 24 * MIB;
+	const size_t size = 16 * MIB;
 	struct child *c;
 
 	need_swap();
@@ -363,11 +363,10 @@ static void cgroup_limit(void)
 		cgroup_join();
 		q = queue_open();
 		p = map_block(size);
-		for (pass = 1; pass <= 3; pass++) {
+		/* Each pass has to bring back from swap what the one before has written. */
+		for (pass = 1; pass <= 2; pass++)
 			gpu_pattern(q, p, size, pass, SPARSE);
-			gpu_verify(q, p, size, pass, SPARSE, "above memory.max");
-		}
-		cpu_verify(p, size, 3, SPARSE, "above memory.max");
+		cpu_verify(p, size, 2, SPARSE, "above memory.max");
 		gsvm_exit();
 	}
 	gsvm_join(c);
