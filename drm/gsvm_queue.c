@@ -9,7 +9,8 @@
  * States, of the hardware queue and of the record:
  *
  * - *running*: started on the device. Left by an error that the device
- *   reports, by gsvm_queue_kill_vm(), or by destruction.
+ *   reports, by gsvm_queue_kill_vm(), or by destruction. The error may come
+ *   before whoever started the queue runs again.
  * - *dead*: has an error record, which never changes again. The device reports
  *   an error only when it makes no access for the queue any more, so a dead
  *   queue writes no memory. It still occupies its hardware queue.
@@ -292,6 +293,27 @@ static void gsvm_queue_write_desc(struct gsvm_queue *queue)
 	*desc = init;
 }
 
+/*
+ * After GSVM_CMD_QUEUE_START. A queue can have ended by now: its first access to
+ * memory finds nothing there, and this thread was not the first to run. That is
+ * the queue's error, not one of starting it.
+ */
+static bool gsvm_queue_has_started(struct gsvm_queue *queue)
+{
+	const struct gsvm_queue_desc *desc = &queue->gdev->queues->desc[queue->hwq];
+
+	switch (READ_ONCE(desc->state)) {
+	case GSVM_QUEUE_RUNNING:
+		return true;
+	case GSVM_QUEUE_ERROR:
+		/* Written before the state, see gsvm_queue_read_error(). */
+		dma_rmb();
+		return READ_ONCE(desc->error) != GSVM_QERR_DESC;
+	default:
+		return false;
+	}
+}
+
 static int gsvm_queue_start_locked(struct gsvm_queue *queue)
 {
 	struct gsvm_device *gdev = queue->gdev;
@@ -308,7 +330,7 @@ static int gsvm_queue_start_locked(struct gsvm_queue *queue)
 	if (ret)
 		return ret;
 
-	if (READ_ONCE(gdev->queues->desc[queue->hwq].state) != GSVM_QUEUE_RUNNING) {
+	if (!gsvm_queue_has_started(queue)) {
 		drm_err_ratelimited(&gdev->drm, "queue %u did not start, error %u\n", queue->hwq,
 				    READ_ONCE(gdev->queues->desc[queue->hwq].error));
 		return -EIO;

@@ -3,6 +3,7 @@
  * Queues and waits with every bad argument, one at a time: all others are
  * good, and each subtest shows that with the argument put right the call works.
  */
+#include <sched.h>
 #include <stdio.h>
 
 #include "gsvm_igt.h"
@@ -86,6 +87,67 @@ static void queue_limits(void)
 	args.read_index = user_end() - 8;
 	CALL(fd, QUEUE_CREATE, &args, 0);
 	close(fd);
+}
+
+#define HOGS	16
+#define STARTS	4
+
+/* Keeps a processor busy until the word is not 0. */
+static void hog(void *arg)
+{
+	while (!gsvm_peek(arg))
+		;
+}
+
+static void start_unmapped(void)
+{
+	const struct sched_param none = {};
+	int i, fd = gpu_open(0);
+	struct drm_gsvm_queue_create args = good_queue(fd);
+	struct drm_gsvm_queue_query r = {};
+
+	args.ring = user_end() - RING_PACKETS * GSVM_PACKET_SIZE;
+	args.read_index = user_end() - 8;
+	gsvm_sys(sched_setscheduler(0, SCHED_IDLE, &none));
+	for (i = 0; i < STARTS; i++) {
+		args.queue_id = 0;
+		CALL(fd, QUEUE_CREATE, &args, 0);
+		while (r.state != DRM_GSVM_QUEUE_DEAD) {
+			igt_gsvm_queue_query(fd, args.queue_id, &r, 0);
+			gsvm_pace();
+		}
+		gsvm_assert_eq(r.error, DRM_GSVM_ERROR_FAULT, "error");
+		gsvm_assert_eq(r.reason, DRM_GSVM_REASON_NOT_MAPPED, "reason");
+		igt_gsvm_queue_destroy(fd, args.queue_id, 0);
+		r.state = 0;
+	}
+	close(fd);
+}
+
+/*
+ * A queue whose indices are nowhere is started, and dies of that. Who starts it
+ * gets a processor only when nobody else wants one, and so learns of the start
+ * when the queue is dead.
+ */
+static void queue_dies_at_once(void)
+{
+	unsigned int i, n = sysconf(_SC_NPROCESSORS_ONLN);
+	struct thread hogs[HOGS];
+	uint64_t end = 0;
+	struct child *c;
+
+	if (n > HOGS)
+		n = HOGS;
+	c = gsvm_fork();
+	if (!c->pid) {
+		start_unmapped();
+		gsvm_exit();
+	}
+	for (i = 0; i < n; i++)
+		gsvm_thread(&hogs[i], hog, &end);
+	gsvm_join(c);
+	gsvm_poke(&end, 1);
+	gsvm_threads_join(hogs, n);
 }
 
 /* ---- QUEUE_DESTROY, QUEUE_QUERY ------------------------------------------------------ */
@@ -326,6 +388,7 @@ static const struct gsvm_subtest tests[] = {
 	T("queue-index-overflow", queue_index_overflow, "QUEUE_CREATE: index at the very end"),
 	T("queue-index-end", queue_index_end, "QUEUE_CREATE: index right behind the end"),
 	T("queue-limits", queue_limits, "QUEUE_CREATE: the largest ring, as high as possible"),
+	T("queue-dies-at-once", queue_dies_at_once, "QUEUE_CREATE: dead before the call is back"),
 	T("queue-destroy-pad", queue_destroy_pad, "QUEUE_DESTROY: padding"),
 	T("queue-destroy-unknown", queue_destroy_unknown, "QUEUE_DESTROY: unknown handles"),
 	T("queue-other-file", queue_other_file, "queue handles belong to their file"),
