@@ -215,16 +215,7 @@ static void cgroup_add(pid_t pid)
 
 static long cgroup_event(const char *name)
 {
-	FILE *f = fopen(CGROUP "/memory.events", "re");
-	char key[64];
-	long n, found = -1;
-
-	gsvm_assert(f, "no memory.events\n");
-	while (fscanf(f, "%63s %ld", key, &n) == 2)
-		if (!strcmp(key, name))
-			found = n;
-	fclose(f);
-	return found;
+	return read_key(CGROUP "/memory.events", name);
 }
 
 /*

@@ -202,6 +202,21 @@ long read_number(const char *path)
 	return n;
 }
 
+long read_key(const char *path, const char *key)
+{
+	FILE *f = fopen(path, "re");
+	char name[64];
+	long n, found = -1;
+
+	if (!f)
+		return -1;
+	while (fscanf(f, "%63s %ld", name, &n) == 2)
+		if (!strcmp(name, key))
+			found = n;
+	fclose(f);
+	return found;
+}
+
 bool swap_available(void)
 {
 	char line[256];

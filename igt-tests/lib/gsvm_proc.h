@@ -107,6 +107,7 @@ bool is_swapped(const void *addr);
 bool swap_available(void);
 bool write_text(const char *path, const char *text);
 long read_number(const char *path);		/* -1: not there */
+long read_key(const char *path, const char *key);	/* of "key number" lines, likewise */
 bool pageout(void *addr, size_t size);		/* until nothing of it is present */
 
 /*
