@@ -378,7 +378,8 @@ static void gsvm_fault_serve(struct work_struct *work)
 
 	if (slice->replays)
 		gsvm_fault_back_off(slice);
-	else
+	else if (!slice->patient)
+		/* What was put aside has been counted with the slice it came in. */
 		atomic64_add(slice->nr, &vm->stats.faults);
 
 	trace_gsvm_fault_begin(vm->gdev, vm->asid, rec->addr, slice->nr);
