@@ -176,6 +176,41 @@ static void missing_exact(void)
 	queue_close(q);
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * A page that has to be waited for is one fault, and takes two services: one
+ * that does not wait, and one that does and takes what it has waited for.
+ * Whatever else the kernel takes from the GPU meanwhile comes on top of it, so
+ * the least counts.
+ */
+static void missing_counted(void)
+{
+	uint64_t faults = ANY, services = ANY;
+	struct drm_gsvm_vm_query before, after;
+	struct queue *q = queue_open();
+	char *p = map_anon(SIZE);
+	struct handler h;
+	int i;
+
+	uffd_open(&h, p, UFFDIO_REGISTER_MODE_MISSING, 0);
+	handler_start(&h, 20);
+	for (i = 0; i < PAGES; i++) {
+		igt_gsvm_vm_query(q->fd, q->vm, &before, 0);
+		gsvm_assert_eq(gpu_read(q, p + i * PAGE), 20 + i, "page from the handler");
+		igt_gsvm_vm_query(q->fd, q->vm, &after, 0);
+		faults = least(faults, after.faults - before.faults);
+		services = least(services, after.fault_services - before.fault_services);
+	}
+	gsvm_assert_eq(faults, 1, "faults for a page");
+	gsvm_assert_eq(services, 2, "services for a page");
+	handler_end(&h);
+	queue_close(q);
+}
+
 /* A fault that waits for its handler must not hold up others. */
 static void others_go_on(void)
 {
@@ -415,6 +450,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "missing-read", missing_read, "the handler's pages reach GPU reads" },
 	{ "missing-write", missing_write, "and GPU atomics" },
 	{ "missing-exact", missing_exact, "only the touched page is asked for" },
+	{ "missing-counted", missing_counted, "one fault, two services for each page" },
 	{ "others-go-on", others_go_on, "a waiting fault holds up nobody else" },
 	{ "block-goes-on", block_goes_on, "not even in its own block" },
 	{ "destroy-while-held", destroy_while_held, "QUEUE_DESTROY with a waiting fault" },
