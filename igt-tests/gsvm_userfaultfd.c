@@ -33,11 +33,12 @@ struct handler {
 	uint64_t first_value;
 };
 
-static void uffd_open(struct handler *h, char *base, uint64_t mode, uint64_t features)
+static void uffd_open_size(struct handler *h, char *base, size_t size, uint64_t mode,
+			   uint64_t features)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = features };
 	struct uffdio_register reg = {
-		.range = { U(base), SIZE }, .mode = mode,
+		.range = { U(base), size }, .mode = mode,
 	};
 
 	memset(h, 0, sizeof(*h));
@@ -49,6 +50,11 @@ static void uffd_open(struct handler *h, char *base, uint64_t mode, uint64_t fea
 		     (unsigned long long)features, strerror(errno));
 	gsvm_sys(ioctl(h->fd, UFFDIO_REGISTER, &reg));
 	gsvm_sys(pipe(h->stop));
+}
+
+static void uffd_open(struct handler *h, char *base, uint64_t mode, uint64_t features)
+{
+	uffd_open_size(h, base, SIZE, mode, features);
 }
 
 static void answer_missing(struct handler *h, unsigned int page)
@@ -275,6 +281,47 @@ static void block_goes_on(void)
 	queue_close(q);
 }
 
+/* More than a workqueue has workers, and fewer than one queue can have in flight. */
+#define MANY	3072u
+
+/* A process whose handler leaves thousands of faults waiting is alone with that. */
+static void many_held(void)
+{
+	struct queue *q = queue_open(), *other = queue_open();
+	char *p = map_anon(MANY * PAGE), *content = map_anon(MANY * PAGE);
+	char *far = map_anon(64 * PAGE);
+	struct uffdio_copy copy = {
+		.dst = U(p), .src = U(content), .len = MANY * PAGE,
+	};
+	int64_t end = gsvm_deadline(180000);
+	struct drm_gsvm_vm_query v;
+	unsigned int round = 0;
+	struct gsvm_signal *job;
+	struct handler h;
+
+	cpu_set(content, PAGE, MANY, 1, 0);
+	uffd_open_size(&h, p, MANY * PAGE, UFFDIO_REGISTER_MODE_MISSING, 0);
+	job = gpu_launch(q, "store", MANY, U(p), PAGE, 5, 1);
+	/* Until all have come, and for some time after. */
+	do {
+		gpu_set(other, far, PAGE, 64, round, 1);
+		cpu_check(far, PAGE, 64, round, 1, "work of the other queue");
+		gsvm_sys(madvise(far, 64 * PAGE, MADV_DONTNEED));
+		igt_gsvm_vm_query(q->fd, q->vm, &v, 0);
+		gsvm_assert(v.faults >= MANY || gsvm_deadline(0) < end, "only %llu faults came\n",
+			    (unsigned long long)v.faults);
+		if (v.faults >= MANY)
+			round++;
+	} while (round < 20);
+	gsvm_assert(!gpu_done(job), "the held job is done\n");
+	gsvm_sys(ioctl(h.fd, UFFDIO_COPY, &copy));
+	gpu_wait(q, job);
+	cpu_check(p, PAGE, MANY, 5, 1, "word in a held page");
+	close(h.fd);
+	queue_close(other);
+	queue_close(q);
+}
+
 static void destroy_while_held(void)
 {
 	struct queue *q = queue_open(), *other = queue_open();
@@ -453,6 +500,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "missing-counted", missing_counted, "one fault, two services for each page" },
 	{ "others-go-on", others_go_on, "a waiting fault holds up nobody else" },
 	{ "block-goes-on", block_goes_on, "not even in its own block" },
+	{ "many-held", many_held, "3,072 waiting faults hold up nobody else either" },
 	{ "destroy-while-held", destroy_while_held, "QUEUE_DESTROY with a waiting fault" },
 	{ "kill-while-held", kill_while_held, "kill -9 with a waiting fault" },
 	{ "write-protect", write_protect_mirrored, "protection of pages the GPU has for writing" },
