@@ -30,10 +30,11 @@
  *
  * A service can end without an answer: no memory for its own bookkeeping, or
  * the process changed the block each time it looked. What it could map goes on,
- * and for the rest it is repeated, the device knows nothing of it: on the workqueue of those who wait, after a
- * back-off that doubles from GSVM_FAULT_BACK_OFF_MIN to _MAX milliseconds. Other
- * changes of the process have been made each time, so it is the process that
- * goes on. After GSVM_FAULT_REPLAYS times, some 16 s, the queue is ended with
+ * and for the rest it is repeated, the device knows nothing of it: on the
+ * workqueue of those who wait, after a back-off that doubles from
+ * GSVM_FAULT_BACK_OFF_MIN to _MAX milliseconds. Other changes of the process have
+ * been made each time, so it is the process that goes on. After
+ * GSVM_FAULT_REPLAYS times, some 16 s, the queue is ended with
  * DRM_GSVM_REASON_NO_MEMORY or _BUSY: an error is better than a machine that
  * runs in circles.
  *
