@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -136,8 +137,13 @@ int gsvm_reap(struct child *c)
 
 void gsvm_kill(struct child *c)
 {
+	int status;
+
 	kill(c->pid, SIGKILL);
-	gsvm_sys(waitpid(c->pid, NULL, 0));
+	/* One that we trace stays stopped, dying or not, until we let it go. */
+	ptrace(PTRACE_DETACH, c->pid, 0, 0);
+	while (gsvm_sys(waitpid(c->pid, &status, 0)) == c->pid && WIFSTOPPED(status))
+		ptrace(PTRACE_DETACH, c->pid, 0, 0);
 	forget(c);
 }
 
