@@ -90,7 +90,7 @@ static void queue_limits(void)
 }
 
 #define HOGS	16
-#define STARTS	4
+#define STARTS	2
 
 /* Keeps a processor busy until the word is not 0. */
 static void hog(void *arg)
