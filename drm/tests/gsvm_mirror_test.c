@@ -255,7 +255,7 @@ static void gsvm_mirror_another_in_wait(struct gsvm_test *t)
 
 	if (gsvm_test_count(t, true) == 1) {
 		mutex_lock(&m->block->lock);
-		gsvm_block_zap(m->block, 4, 4);
+		gsvm_block_zap(m->block, 4, 4, false);
 		mutex_unlock(&m->block->lock);
 	}
 	/* Nothing has been buried before the second flush is over. */
