@@ -11,6 +11,7 @@
 #include "gsvm_pt.h"
 
 struct gsvm_mirror;
+struct task_struct;
 struct gsvm_vram_chunk;
 
 /**
@@ -53,6 +54,8 @@ struct gsvm_block_table {
  * @nr_mapped: 4 KiB pages mapped
  * @nr_zombies: entries that wait for their DMA unmap
  * @flush: ticket of the last TLB invalidation that took rights in this block
+ * @guard: who takes a 2 MiB page out of VRAM here and keeps it from being unmapped;
+ *	compared only, see gsvm_guard.c
  * @unmapped: the process has unmapped something here; an empty block can go
  * @gc_link: in the collector's list, protected by &gsvm_mirror.gc_lock
  * @soft_dirty: pages whose writing is to be noted again, see gsvm_populate.c; bits
@@ -80,6 +83,7 @@ struct gsvm_block {
 	unsigned int nr_mapped;
 	unsigned int nr_zombies;
 	u64 flush;
+	const struct task_struct *guard;
 	bool unmapped;
 	struct list_head gc_link;
 	DECLARE_BITMAP(soft_dirty, GSVM_BLOCK_PAGES);

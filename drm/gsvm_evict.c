@@ -20,17 +20,26 @@
  * That the pages have left is told to the block's policy, too.
  *
  * A page that somebody has locked is passed over; it stays in the chunk, and
- * the chunk goes to the end of the queue. A 2 MiB page needs 2 MiB of system
- * memory in one piece. If there is none, it would have to be split, and that can
- * only be done through an address space: eviction takes another chunk instead,
- * and the evacuation at the driver's end goes through the address spaces of all
- * VMs (gsvm_prefetch_all_out()).
+ * the chunk goes to the end of the queue.
+ *
+ * A 2 MiB page is different: it may leave in one piece only if nobody can unmap it
+ * meanwhile (gsvm_guard.c), and can be split, if it may not or if there is no system
+ * memory in one piece, only through an address space. So it is looked for where the
+ * chunk's owner is, with the owner's mmap lock if that can be had at once. If it
+ * cannot, because the owner changes its mappings just now, or is on its way out and
+ * will free the page by itself, another chunk is taken instead. What is known of the
+ * owner may be old: mremap() has taken the page elsewhere, its VM is gone, a forked
+ * child is all that is left. A page that is not found there goes by physical address
+ * as well, and *is not guarded*: if its process unmaps it in this very moment, the
+ * kernel's mistake takes effect. The evacuation at the driver's end goes through
+ * the address spaces of all VMs in addition (gsvm_prefetch_all_out()).
  *
  * Which chunk was used is asked before the choice: the device sets accessed bits
  * in the page tables, gsvm_vm_age_all() collects them.
  *
- * Locks: none while copying, but those of the pages. A thread that evicts may
- * hold nothing that reclaim or an MMU notifier needs.
+ * Locks: none while copying, but those of the pages, and the mmap lock (read, and never
+ * waited for) of who owns a 2 MiB page. A thread that evicts may hold nothing that
+ * reclaim or an MMU notifier needs.
  */
 
 #include <linux/delay.h>
@@ -38,6 +47,7 @@
 #include <linux/jiffies.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include <drm/drm_print.h>
@@ -47,6 +57,7 @@
 #include "gsvm_evict.h"
 #include "gsvm_lost.h"
 #include "gsvm_mirror.h"
+#include "gsvm_move.h"
 #include "gsvm_policy.h"
 #include "gsvm_prefetch.h"
 #include "gsvm_trace.h"
@@ -206,14 +217,62 @@ static void gsvm_evict_detach(struct gsvm_vram_chunk *chunk)
 	gsvm_vm_put(vm);
 }
 
-/* Take a chunk, which is a victim, from its owners. Returns the pages that have gone. */
-static unsigned int gsvm_evict_chunk(struct gsvm_vram_chunk *chunk, struct gsvm_eviction *ev)
+/* Bring a block's pages back; mmap_lock held. */
+static unsigned int gsvm_evict_block_out(struct gsvm_vram *vram, struct gsvm_block *block,
+					 struct mm_struct *mm)
+{
+	struct vm_area_struct *vma = vma_lookup(mm, block->start);
+	struct gsvm_move *move;
+	unsigned int moved;
+
+	if (!vma || !vma_is_anonymous(vma) || vma->vm_end - block->start < GSVM_BLOCK_SIZE)
+		return 0;
+	move = gsvm_move_get(vram);
+	if (!move)
+		return 0;
+	gsvm_move_out(move, vma, block->start, block->start + GSVM_BLOCK_SIZE, &moved);
+	gsvm_move_put(move);
+	return moved;
+}
+
+/*
+ * Evict a 2 MiB page through its owner's address space, and set *@gone to the pages
+ * that have. Returns false if it is not there, as far as is known.
+ */
+static bool gsvm_evict_whole(struct gsvm_vram_chunk *chunk, unsigned int *gone)
+{
+	struct gsvm_vram *vram = chunk->vram;
+	struct gsvm_block *block;
+	struct gsvm_vm *vm;
+	bool found = true;
+
+	*gone = 0;
+	block = gsvm_evict_block(chunk, &vm);
+	if (!block)
+		return false;
+	if (mmget_not_zero(vm->mm)) {
+		if (mmap_read_trylock(vm->mm)) {
+			*gone = gsvm_evict_block_out(vram, block, vm->mm);
+			mmap_read_unlock(vm->mm);
+			found = *gone;
+		}
+		/* Whoever exits meanwhile has left the work to us, perhaps: not now. */
+		mmput_async(vm->mm);
+	}
+	if (*gone)
+		gsvm_policy_evicted(block, atomic64_inc_return(&vram->turns));
+	gsvm_block_put(block);
+	gsvm_vm_put(vm);
+	return found;
+}
+
+/* Take a chunk from its owners by physical address. Returns the pages that have gone. */
+static unsigned int gsvm_evict_pages(struct gsvm_vram_chunk *chunk, struct gsvm_eviction *ev)
 {
 	struct gsvm_vram *vram = chunk->vram;
 	unsigned int n, gone;
 	bool lost;
 
-	atomic_inc(&vram->nr_evicting);
 	gsvm_evict_detach(chunk);
 	memset(ev->src, 0, sizeof(ev->src));
 	n = gsvm_vram_used_pfns(chunk, ev->src);
@@ -227,6 +286,20 @@ static unsigned int gsvm_evict_chunk(struct gsvm_vram_chunk *chunk, struct gsvm_
 	migrate_device_finalize(ev->src, ev->dst, n);
 	if (lost)
 		gsvm_lost_poison(ev->dst, n);
+	return gone;
+}
+
+/* Take a chunk, which is a victim, from its owners. Returns the pages that have gone. */
+static unsigned int gsvm_evict_chunk(struct gsvm_vram_chunk *chunk, struct gsvm_eviction *ev)
+{
+	struct gsvm_vram *vram = chunk->vram;
+	unsigned int gone;
+
+	atomic_inc(&vram->nr_evicting);
+	/* What a dead GPU has is saved, or given up, page by page. */
+	if (gsvm_device_is_wedged(vram->gdev) || !gsvm_vram_is_whole(chunk) ||
+	    !gsvm_evict_whole(chunk, &gone))
+		gone = gsvm_evict_pages(chunk, ev);
 	atomic64_add(gone, &vram->evicted);
 	atomic_dec(&vram->nr_evicting);
 	return gone;

@@ -22,7 +22,7 @@
  * ===========================  ==================================================
  * the page came back           0
  * it stays for now, because    0; the access is made again
- * it was split
+ * it is being split
  * no memory for it             VM_FAULT_OOM; the access is made again
  * VRAM cannot be read any      VM_FAULT_HWPOISON: SIGBUS with BUS_MCEERR_AR,
  * more                         the page is lost (gsvm_lost.c)
@@ -237,7 +237,7 @@ static bool gsvm_migrate_fetch(struct gsvm_move *move, struct gsvm_vm *vm,
 		block->start + ((unsigned long)found.foreign_first << PAGE_SHIFT);
 	end = found.foreign_huge ? block->start + GSVM_BLOCK_SIZE :
 	      block->start + ((found.foreign_last + 1ul) << PAGE_SHIFT);
-	gsvm_move_out(move, vma, start, end, NULL, &moved);
+	gsvm_move_out(move, vma, start, end, &moved);
 out:
 	mmap_read_unlock(vm->mm);
 	return moved;
@@ -320,8 +320,7 @@ vm_fault_t gsvm_migrate_to_ram(struct vm_fault *vmf)
 	move = gsvm_move_get(vram);
 	if (!move)
 		return VM_FAULT_OOM;
-	move->access = true;
-	ret = gsvm_move_out(move, vmf->vma, start, end, vmf->page, &moved);
+	ret = gsvm_move_out_access(move, vmf, start, end, &moved);
 	if (moved && !(current->flags & PF_KTHREAD))
 		gsvm_stream_fetched(&vram->stream, current->pid, end,
 				    (end - start) >> PAGE_SHIFT);

@@ -35,6 +35,9 @@
  * - MMU_NOTIFY_MIGRATE for our own move to VRAM: the pages in system memory. What
  *   is in VRAM does not move then.
  *
+ * Before all that, an unmapping waits while a 2 MiB page leaves VRAM in the block
+ * (gsvm_guard.c).
+ *
  * Sleeping: where the caller may not (the OOM reaper), an invalidation that
  * would have to wait for the device returns false, and the caller goes on
  * elsewhere.
@@ -66,6 +69,7 @@
 
 #include "gsvm_block.h"
 #include "gsvm_device.h"
+#include "gsvm_guard.h"
 #include "gsvm_migrate.h"
 #include "gsvm_mirror.h"
 #include "gsvm_trace.h"
@@ -188,6 +192,10 @@ static bool gsvm_mirror_invalidate_start(struct mmu_interval_notifier *notifier,
 	else if (!mutex_trylock(&block->lock))
 		return false;
 
+	if (!gsvm_guard_wait(block, range)) {
+		mutex_unlock(&block->lock);
+		return false;
+	}
 	if (!mmu_notifier_range_blockable(range) && gsvm_block_must_wait(block)) {
 		mutex_unlock(&block->lock);
 		return false;

@@ -19,26 +19,7 @@
  * destination, and the kernel puts it back where it was. The copies are complete
  * before migrate_vma_pages(), so a copy that failed leaves everything as it was, too.
  *
- * *Out*, gsvm_move_out(), is done in one go, because somebody waits for it: a CPU
- * or a prefetch. Pages may be in the VRAM of several GPUs; each GPU's engines
- * copy what is in its own. What one of them cannot read stays where it is and
- * does not keep the others from coming.
- *
- * A 2 MiB page for which there is no system memory in one piece comes back in
- * small ones. To a CPU's access this does not apply: the kernel cannot split a
- * 2 MiB page on which a fault holds a reference, neither when it collects it
- * (migrate_vma_collect_huge_pmd()) nor afterwards (folio_split_unmapped()). What
- * it does then is to split the page's mapping and to put it back. So such an
- * access is given one small page to have that done, and repeated: it meets a
- * small entry now, with which the kernel splits the page first. For the same
- * reason there is no way to bring back less than a 2 MiB page that is mapped as
- * such: the copy is made at the engines' speed, the split would not be undone
- * (nothing joins VRAM pages again), and the device would lose its large entry.
- *
- * Between the VRAMs of two GPUs pages go through system memory. For a direct
- * copy, one GPU's engine would need the other one's BAR as a bus address, which
- * it has only where pci_p2pdma_distance() says that the way between the two is
- * usable; and the copy would need to be cut off when either GPU dies.
+ * The way *out* is in gsvm_move_out.c.
  *
  * Our own notifiers are called by the kernel at the beginning of both, and take
  * the pages from the GPU. They know moves in by the mark, and keep what is in
@@ -75,28 +56,6 @@
 
 /* Fewer pages of a block than this do not get a chunk for themselves. */
 #define GSVM_MOVE_SPARSE	32
-
-/* Moves out under way, by a hash of the process: several may share a place. */
-#define GSVM_MOVE_OUTS_LOG2	6
-
-static atomic_t gsvm_move_outs[1 << GSVM_MOVE_OUTS_LOG2];
-
-static atomic_t *gsvm_move_outs_of(const struct mm_struct *mm)
-{
-	return &gsvm_move_outs[hash_ptr(mm, GSVM_MOVE_OUTS_LOG2)];
-}
-
-/**
- * gsvm_move_is_out() - may pages of a process be on their way to system memory
- * @mm: process; compared only
- *
- * Return: false if none was at the time of the call. One that begins afterwards
- * calls the notifiers before it takes a page.
- */
-bool gsvm_move_is_out(const struct mm_struct *mm)
-{
-	return atomic_read(gsvm_move_outs_of(mm));
-}
 
 /* ---- moves themselves ---------------------------------------------------------- */
 
@@ -182,6 +141,7 @@ struct gsvm_move *gsvm_move_get(struct gsvm_vram *vram)
 	move->vm = NULL;
 	move->keep = NULL;
 	move->access = false;
+	move->whole = false;
 	return move;
 }
 
@@ -440,8 +400,12 @@ int gsvm_move_in_begin(struct gsvm_move *move, struct vm_area_struct *vma, unsig
 	return 0;
 }
 
-/* Give the destination of page @i back, if it has one: the page stays where it is. */
-static void gsvm_move_drop(struct gsvm_move *move, unsigned int i)
+/**
+ * gsvm_move_drop() - give a destination back: the page stays where it is
+ * @move: move, before migrate_vma_pages()
+ * @i: page, which need not have a destination
+ */
+void gsvm_move_drop(struct gsvm_move *move, unsigned int i)
 {
 	struct page *page = migrate_pfn_to_page(move->args.dst[i]);
 
@@ -499,210 +463,4 @@ unsigned int gsvm_move_in_end(struct gsvm_move *move)
 	trace_gsvm_migrate_in(move->vm->gdev, move->vm->asid, move->args.start, move->args.end,
 			      moved);
 	return moved;
-}
-
-/* ---- to system memory ------------------------------------------------------------- */
-
-/*
- * A system page for each small page of [@i, @i + GSVM_BLOCK_PAGES), which is one
- * 2 MiB page. Without memory for all of them the rest stays, in small pages. For
- * a CPU's access one is enough: see DOC: Moves.
- */
-static void gsvm_move_out_pieces(struct gsvm_move *move, unsigned int i, u64 offset)
-{
-	struct migrate_vma *args = &move->args;
-	unsigned int n, nr = args->fault_page ? 1 : GSVM_BLOCK_PAGES;
-
-	for (n = 0; n < nr; n++) {
-		unsigned long addr = args->start + ((unsigned long)(i + n) << PAGE_SHIFT);
-		struct folio *to = vma_alloc_folio(GFP_HIGHUSER_MOVABLE, 0, args->vma, addr);
-
-		if (!to)
-			break;
-		folio_lock(to);
-		args->dst[i + n] = migrate_pfn(folio_pfn(to));
-		gsvm_xfer_add(move->xfer, to, offset + ((u64)n << PAGE_SHIFT), PAGE_SIZE);
-	}
-}
-
-/* Find a place for page @i, which is in @vram. Without memory there is none. */
-static void gsvm_move_out_page(struct gsvm_move *move, unsigned int i, struct gsvm_vram *vram)
-{
-	struct migrate_vma *args = &move->args;
-	struct page *page = migrate_pfn_to_page(args->src[i]);
-	struct folio *from = page_folio(page), *to;
-	u64 offset = gsvm_vram_offset(vram, page_to_pfn(page));
-	gfp_t gfp = GFP_HIGHUSER_MOVABLE;
-
-	if (folio_test_large(from))
-		gfp = GFP_TRANSHUGE | __GFP_NORETRY;
-	to = vma_alloc_folio(gfp, folio_order(from), args->vma,
-			     args->start + ((unsigned long)i << PAGE_SHIFT));
-	if (!to) {
-		if (folio_test_large(from))
-			gsvm_move_out_pieces(move, i, offset);
-		return;
-	}
-	folio_lock(to);
-	args->dst[i] = migrate_pfn(folio_pfn(to));
-	if (folio_test_large(to))
-		args->dst[i] |= MIGRATE_PFN_COMPOUND;
-	gsvm_xfer_add(move->xfer, to, offset, folio_size(to));
-}
-
-/* Whose VRAM is page @i in, if it was collected and shall come; else NULL. */
-static struct gsvm_vram *gsvm_move_out_vram(const struct gsvm_move *move, unsigned int i)
-{
-	struct page *page = migrate_pfn_to_page(move->args.src[i]);
-	struct gsvm_vram *vram;
-
-	if (!page || !(move->args.src[i] & MIGRATE_PFN_MIGRATE))
-		return NULL;
-	vram = gsvm_vram_of_page(page);
-	return vram != move->keep ? vram : NULL;
-}
-
-/* The next one, in the order of their addresses, that pages are in. */
-static struct gsvm_vram *gsvm_move_out_next(const struct gsvm_move *move,
-					    const struct gsvm_vram *after)
-{
-	struct gsvm_vram *vram, *next = NULL;
-	unsigned int i;
-
-	for (i = 0; i < move->args.npages; i++) {
-		vram = gsvm_move_out_vram(move, i);
-		if (vram > after && (!next || vram < next))
-			next = vram;
-	}
-	return next;
-}
-
-/* The content of what is in @vram did not make it. Called before anything has moved. */
-static void gsvm_move_out_leave(struct gsvm_move *move, const struct gsvm_vram *vram)
-{
-	struct migrate_vma *args = &move->args;
-	unsigned int i, n, nr;
-
-	for (i = 0; i < args->npages; i += nr) {
-		nr = 1;
-		if (gsvm_move_out_vram(move, i) != vram)
-			continue;
-		/* A 2 MiB page may have got small ones. */
-		nr = folio_nr_pages(page_folio(migrate_pfn_to_page(args->src[i])));
-		for (n = i; n < i + nr; n++)
-			gsvm_move_drop(move, n);
-	}
-}
-
-/*
- * Copy all pages that are in @vram, which they keep from going away: they are
- * locked. 0; -ENOMEM if there is no place for the one that the CPU needs; -EIO
- * if @vram cannot be read. On an error, none of @vram's pages moves.
- */
-static int gsvm_move_out_copy(struct gsvm_move *move, struct gsvm_vram *vram)
-{
-	struct migrate_vma *args = &move->args;
-	int ret = 0, err;
-	unsigned int i;
-
-	gsvm_xfer_start(move->xfer, vram, false);
-	for (i = 0; i < args->npages; i++) {
-		if (gsvm_move_out_vram(move, i) != vram)
-			continue;
-		gsvm_move_out_page(move, i, vram);
-		if (migrate_pfn_to_page(args->src[i]) == args->fault_page && !args->dst[i])
-			ret = -ENOMEM;
-	}
-	if (!ret)
-		gsvm_xfer_go(move->xfer);
-	err = gsvm_xfer_wait(move->xfer);
-	if (!ret && err) {
-		gsvm_lost_report(vram);
-		ret = err;
-	}
-	if (ret)
-		gsvm_move_out_leave(move, vram);
-	return ret;
-}
-
-/* How many pages that were in @vram have got a place. */
-static unsigned int gsvm_move_out_count(const struct gsvm_move *move, const struct gsvm_vram *vram)
-{
-	unsigned int i, moved = 0;
-
-	for (i = 0; i < move->args.npages; i++)
-		if (move->args.dst[i] && gsvm_move_out_vram(move, i) == vram)
-			moved += folio_nr_pages(page_folio(migrate_pfn_to_page(move->args.dst[i])));
-	return moved;
-}
-
-/* Tell the address space that @vram's GPU has for the process, and its block. */
-static void gsvm_move_out_account(struct gsvm_move *move, struct gsvm_vram *vram,
-				  unsigned int moved)
-{
-	struct gsvm_vm *vm = gsvm_vm_lookup_mm(vram->gdev, move->args.vma->vm_mm);
-	struct gsvm_block *block;
-
-	if (!vm)
-		return;
-	atomic64_add(moved, &vm->stats.pages_to_system);
-	atomic64_add((u64)moved << PAGE_SHIFT, &vm->stats.bytes_migrated);
-	block = move->access ? gsvm_mirror_block_lookup(vm->mirror, move->args.start) : NULL;
-	if (block) {
-		gsvm_policy_came_back(vm, block);
-		gsvm_block_put(block);
-	}
-	gsvm_vm_put(vm);
-}
-
-/**
- * gsvm_move_out() - bring pages of a mapping back to system memory
- * @move: move with room for them; &gsvm_move.keep and &gsvm_move.access are set
- * @vma: mapping, mmap_lock held
- * @start: first byte
- * @end: byte behind the last
- * @fault_page: page that the CPU needs, locked and referenced; or NULL
- * @moved: out, pages that came back
- *
- * Return: 0; -EINVAL for a mapping of an impossible kind, nothing was moved. With
- * @fault_page, -ENOMEM or -EIO if it was not moved, for want of memory or because
- * its VRAM cannot be read; without, -EIO if that holds for any page.
- */
-int gsvm_move_out(struct gsvm_move *move, struct vm_area_struct *vma, unsigned long start,
-		  unsigned long end, struct page *fault_page, unsigned int *moved)
-{
-	struct gsvm_vram *needed = fault_page ? gsvm_vram_of_page(fault_page) : NULL;
-	struct migrate_vma *args = &move->args;
-	struct gsvm_vram *vram = NULL;
-	unsigned int nr;
-	int ret, err;
-
-	*moved = 0;
-	args->vma = vma;
-	args->start = start;
-	args->end = end;
-	args->fault_page = fault_page;
-	args->pgmap_owner = (void *)gsvm_vram_owner();
-	args->flags = MIGRATE_VMA_SELECT_DEVICE_PRIVATE | MIGRATE_VMA_SELECT_COMPOUND;
-	atomic_inc(gsvm_move_outs_of(vma->vm_mm));
-	ret = migrate_vma_setup(args);
-	if (ret)
-		goto out;
-
-	while ((vram = gsvm_move_out_next(move, vram))) {
-		err = gsvm_move_out_copy(move, vram);
-		if (err && (!needed || needed == vram))
-			ret = err;
-	}
-	migrate_vma_pages(args);
-	/* While the pages are locked: they keep their VRAM from going. */
-	while ((vram = gsvm_move_out_next(move, vram))) {
-		nr = gsvm_move_out_count(move, vram);
-		gsvm_move_out_account(move, vram, nr);
-		*moved += nr;
-	}
-	migrate_vma_finalize(args);
-out:
-	atomic_dec(gsvm_move_outs_of(vma->vm_mm));
-	return ret;
 }

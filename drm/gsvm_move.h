@@ -37,6 +37,7 @@ struct gsvm_xfer;
  * @fill_huge: in 2 MiB pages where a whole block is empty
  * @missed: pages, holes too, that did not go to VRAM, of all calls; whoever wants to
  *	know sets it to 0 before
+ * @whole: on the way back, the range is one 2 MiB page, and guarded
  * @keep: on the way back, VRAM whose pages stay; or NULL
  * @access: on the way back, somebody wants to access the pages now
  * @look: where pages are, for whoever makes the move
@@ -59,6 +60,7 @@ struct gsvm_move {
 	unsigned long fill_end;
 	bool fill_huge;
 	unsigned int missed;
+	bool whole;
 	const struct gsvm_vram *keep;
 	bool access;
 	struct gsvm_look look;
@@ -88,10 +90,13 @@ void gsvm_move_free(struct gsvm_move *move);
 int gsvm_move_reserve(struct gsvm_move *move, struct gsvm_vm *vm, unsigned long start,
 		      unsigned long end);
 void gsvm_move_release(struct gsvm_move *move);
+void gsvm_move_drop(struct gsvm_move *move, unsigned int i);
 int gsvm_move_in_begin(struct gsvm_move *move, struct vm_area_struct *vma, unsigned long start,
 		       unsigned long end);
 unsigned int gsvm_move_in_end(struct gsvm_move *move);
 int gsvm_move_out(struct gsvm_move *move, struct vm_area_struct *vma, unsigned long start,
-		  unsigned long end, struct page *fault_page, unsigned int *moved);
+		  unsigned long end, unsigned int *moved);
+int gsvm_move_out_access(struct gsvm_move *move, struct vm_fault *vmf, unsigned long start,
+			 unsigned long end, unsigned int *moved);
 
 #endif

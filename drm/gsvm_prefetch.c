@@ -156,7 +156,7 @@ static void gsvm_prefetch_fetch(struct gsvm_move *move, struct gsvm_block *block
 	unsigned int moved;
 
 	move->keep = move->vram;
-	gsvm_move_out(move, vma, first, end, NULL, &moved);
+	gsvm_move_out(move, vma, first, end, &moved);
 }
 
 /* Look at one mapping's part of a window. Returns whether anything in it could move. */
@@ -288,8 +288,7 @@ static int gsvm_prefetch_out(struct gsvm_prefetch *p, unsigned long *addr)
 	while (!ret && at < end && (vma = find_vma(p->vm->mm, at)) && vma->vm_start < end) {
 		at = max(at, vma->vm_start);
 		if (vma_is_anonymous(vma)) {
-			ret = gsvm_move_out(p->move[0], vma, at, min(end, vma->vm_end), NULL,
-					    &moved);
+			ret = gsvm_move_out(p->move[0], vma, at, min(end, vma->vm_end), &moved);
 			p->moved += moved;
 		}
 		at = vma->vm_end;

@@ -522,6 +522,26 @@ unsigned int gsvm_vram_used_pfns(struct gsvm_vram_chunk *chunk, unsigned long *p
 }
 
 /**
+ * gsvm_vram_is_whole() - is a chunk one 2 MiB page
+ * @chunk: chunk from gsvm_vram_victim(): it can be split at any time, but nothing
+ *	becomes whole in it
+ *
+ * Return: whether it was at the time of the call.
+ */
+bool gsvm_vram_is_whole(struct gsvm_vram_chunk *chunk)
+{
+	struct gsvm_vram *vram = chunk->vram;
+	unsigned long flags;
+	bool whole;
+
+	spin_lock_irqsave(&vram->lock, flags);
+	whole = chunk->use == GSVM_CHUNK_OWNED && bitmap_full(chunk->used, GSVM_CHUNK_PAGES) &&
+		folio_test_large(page_folio(pfn_to_page(gsvm_chunk_pfn(chunk))));
+	spin_unlock_irqrestore(&vram->lock, flags);
+	return whole;
+}
+
+/**
  * gsvm_vram_free_bytes() - how much VRAM is free
  * @vram: VRAM
  *
@@ -687,6 +707,7 @@ int gsvm_vram_init(struct gsvm_device *gdev)
 	INIT_WORK(&vram->evict_work, gsvm_evict_work);
 	gsvm_stream_init(&vram->stream);
 	gsvm_move_cache_init(&vram->moves);
+	gsvm_split_init(&vram->split);
 	ret = drmm_add_action_or_reset(&gdev->drm, gsvm_vram_free_moves, vram);
 	if (ret)
 		return ret;
@@ -726,6 +747,8 @@ void gsvm_vram_fini(struct gsvm_device *gdev)
 	spin_unlock_irqrestore(&vram->lock, flags);
 	cancel_work_sync(&vram->evict_work);
 	gsvm_evict_all(vram);
+	/* No page, no access to one, no new order. */
+	flush_work(&vram->split.work);
 	if (!again)
 		atomic_dec(&gsvm_vram_count);
 	/* Whoever found a page of it in a page table is through with its struct page. */

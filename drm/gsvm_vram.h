@@ -12,6 +12,7 @@
 
 #include "gsvm_move.h"
 #include "gsvm_pt.h"
+#include "gsvm_split.h"
 #include "gsvm_stream.h"
 
 struct gsvm_block;
@@ -91,6 +92,7 @@ struct gsvm_vram_chunk {
  * @nr_evicting: chunks that are being evicted
  * @stream: what CPU threads fetch back, gsvm_stream.c
  * @moves: moves that can be used again, gsvm_move.c
+ * @split: splits 2 MiB pages that an access cannot bring back, gsvm_split.c
  * @nr_chunks: number of chunks
  * @chunk: the chunks
  */
@@ -116,6 +118,7 @@ struct gsvm_vram {
 	atomic_t nr_evicting;
 	struct gsvm_stream_table stream;
 	struct gsvm_move_cache moves;
+	struct gsvm_split split;
 	unsigned int nr_chunks;
 	struct gsvm_vram_chunk chunk[] __counted_by(nr_chunks);
 };
@@ -136,6 +139,7 @@ struct folio *gsvm_vram_take(struct gsvm_vram_chunk *chunk, unsigned int first, 
 struct folio *gsvm_vram_take_any(struct gsvm_vram_chunk *chunk);
 struct gsvm_vram_chunk *gsvm_vram_victim(struct gsvm_vram *vram);
 void gsvm_vram_victim_done(struct gsvm_vram_chunk *chunk);
+bool gsvm_vram_is_whole(struct gsvm_vram_chunk *chunk);
 unsigned int gsvm_vram_used_pfns(struct gsvm_vram_chunk *chunk, unsigned long *pfn);
 void gsvm_vram_touch(struct gsvm_vram *vram, unsigned long pfn);
 
