@@ -88,20 +88,30 @@ bool gsvm_migrate_movable(struct vm_area_struct *vma)
 
 /* ---- for the device's faults ---------------------------------------------------- */
 
+/**
+ * struct gsvm_wish - what the device wants of a block
+ * @read: pages that it wants to read
+ * @write: pages that it wants to write
+ */
+struct gsvm_wish {
+	DECLARE_BITMAP(read, GSVM_BLOCK_PAGES);
+	DECLARE_BITMAP(write, GSVM_BLOCK_PAGES);
+};
+
 /* Is nothing there yet where the device wants to write first? */
-static bool gsvm_migrate_empty(const struct gsvm_look *look, const struct gsvm_request *req)
+static bool gsvm_migrate_empty(const struct gsvm_look *look, const struct gsvm_wish *wish)
 {
-	unsigned int first = find_first_bit(req->write, GSVM_BLOCK_PAGES);
+	unsigned int first = find_first_bit(wish->write, GSVM_BLOCK_PAGES);
 
 	return first < GSVM_BLOCK_PAGES && gsvm_look_empty(look, first);
 }
 
 /* What untouched memory a fault makes: around what the device wants to write. */
 static void gsvm_migrate_fill(struct gsvm_move *move, struct gsvm_block *block,
-			      struct vm_area_struct *vma, const struct gsvm_request *req)
+			      struct vm_area_struct *vma, const struct gsvm_wish *wish)
 {
-	unsigned int first = find_first_bit(req->write, GSVM_BLOCK_PAGES);
-	unsigned int last = find_last_bit(req->write, GSVM_BLOCK_PAGES);
+	unsigned int first = find_first_bit(wish->write, GSVM_BLOCK_PAGES);
+	unsigned int last = find_last_bit(wish->write, GSVM_BLOCK_PAGES);
 
 	move->fill_start = 0;
 	move->fill_end = 0;
@@ -121,12 +131,17 @@ static void gsvm_migrate_fill(struct gsvm_move *move, struct gsvm_block *block,
 	move->fill_huge = move->fill_end - move->fill_start == GSVM_BLOCK_SIZE;
 }
 
-/* The mapping that the fault is about, if its pages can move; mmap_lock held. */
-static struct vm_area_struct *gsvm_migrate_vma(struct gsvm_vm *vm, struct gsvm_block *block,
-					       const struct gsvm_request *req)
+static unsigned int gsvm_migrate_first(const struct gsvm_wish *wish)
 {
-	unsigned int first = min(find_first_bit(req->read, GSVM_BLOCK_PAGES),
-				 find_first_bit(req->write, GSVM_BLOCK_PAGES));
+	return min(find_first_bit(wish->read, GSVM_BLOCK_PAGES),
+		   find_first_bit(wish->write, GSVM_BLOCK_PAGES));
+}
+
+/* The mapping of the first page that is asked for, if its pages can move; mmap_lock held. */
+static struct vm_area_struct *gsvm_migrate_vma(struct gsvm_vm *vm, struct gsvm_block *block,
+					       const struct gsvm_wish *wish)
+{
+	unsigned int first = gsvm_migrate_first(wish);
 	struct vm_area_struct *vma;
 
 	if (first >= GSVM_BLOCK_PAGES)
@@ -137,7 +152,7 @@ static struct vm_area_struct *gsvm_migrate_vma(struct gsvm_vm *vm, struct gsvm_b
 
 /* See what there is to move, before VRAM is reserved for it. */
 static bool gsvm_migrate_plan(struct gsvm_move *move, struct gsvm_vm *vm,
-			      struct gsvm_block *block, const struct gsvm_request *req)
+			      struct gsvm_block *block, const struct gsvm_wish *wish)
 {
 	struct gsvm_look_found found;
 	struct vm_area_struct *vma;
@@ -145,12 +160,12 @@ static bool gsvm_migrate_plan(struct gsvm_move *move, struct gsvm_vm *vm,
 	bool wanted = false;
 
 	mmap_read_lock(vm->mm);
-	vma = gsvm_migrate_vma(vm, block, req);
+	vma = gsvm_migrate_vma(vm, block, wish);
 	if (!vma)
 		goto out;
 	start = max(vma->vm_start, block->start);
 	end = min(vma->vm_end, block->start + GSVM_BLOCK_SIZE);
-	gsvm_migrate_fill(move, block, vma, req);
+	gsvm_migrate_fill(move, block, vma, wish);
 	if (gsvm_look_at(&move->look, block, move->vram, start, end, &found))
 		goto out;
 	if (found.sampled)
@@ -162,14 +177,14 @@ static bool gsvm_migrate_plan(struct gsvm_move *move, struct gsvm_vm *vm,
 	}
 	move->args.start = start;
 	move->args.end = end;
-	wanted = start < end && (found.movable || gsvm_migrate_empty(&move->look, req));
+	wanted = start < end && (found.movable || gsvm_migrate_empty(&move->look, wish));
 out:
 	mmap_read_unlock(vm->mm);
 	return wanted;
 }
 
 static void gsvm_migrate_do(struct gsvm_move *move, struct gsvm_block *block,
-			    const struct gsvm_request *req)
+			    const struct gsvm_wish *wish)
 {
 	struct mm_struct *mm = move->vm->mm;
 	struct vm_area_struct *vma;
@@ -177,7 +192,7 @@ static void gsvm_migrate_do(struct gsvm_move *move, struct gsvm_block *block,
 	unsigned int moved = 0;
 
 	mmap_read_lock(mm);
-	vma = gsvm_migrate_vma(move->vm, block, req);
+	vma = gsvm_migrate_vma(move->vm, block, wish);
 	if (vma) {
 		start = max(move->args.start, vma->vm_start);
 		end = min(move->args.end, vma->vm_end);
@@ -191,24 +206,55 @@ static void gsvm_migrate_do(struct gsvm_move *move, struct gsvm_block *block,
 		gsvm_policy_moved_in(block, 0);
 }
 
-static void gsvm_migrate_in(struct gsvm_move *move, struct gsvm_vm *vm, struct gsvm_block *block,
-			    const struct gsvm_request *req)
+/* What is asked for of the first mapping only; the rest stays in @wish. False: of none. */
+static bool gsvm_migrate_next(struct gsvm_vm *vm, const struct gsvm_block *block,
+			      struct gsvm_wish *wish, struct gsvm_wish *part)
 {
-	if (!gsvm_migrate_plan(move, vm, block, req) ||
-	    gsvm_move_reserve(move, vm, block->start, block->start + GSVM_BLOCK_SIZE))
-		return;
-	gsvm_migrate_do(move, block, req);
-	gsvm_move_release(move);
+	struct vm_area_struct *vma;
+	unsigned int first, end;
+
+	first = gsvm_migrate_first(wish);
+	if (first >= GSVM_BLOCK_PAGES)
+		return false;
+	end = first + 1;
+	mmap_read_lock(vm->mm);
+	vma = vma_lookup(vm->mm, block->start + ((unsigned long)first << PAGE_SHIFT));
+	if (vma)
+		end = min_t(unsigned long, GSVM_BLOCK_PAGES,
+			    (vma->vm_end - block->start) >> PAGE_SHIFT);
+	mmap_read_unlock(vm->mm);
+	*part = *wish;
+	bitmap_clear(part->read, end, GSVM_BLOCK_PAGES - end);
+	bitmap_clear(part->write, end, GSVM_BLOCK_PAGES - end);
+	bitmap_clear(wish->read, 0, end);
+	bitmap_clear(wish->write, 0, end);
+	return true;
+}
+
+/* One mapping after the other: a move is of one. */
+static void gsvm_migrate_in(struct gsvm_move *move, struct gsvm_vm *vm, struct gsvm_block *block,
+			    const struct gsvm_wish *wish)
+{
+	struct gsvm_wish rest = *wish, part;
+
+	while (gsvm_migrate_next(vm, block, &rest, &part)) {
+		if (!gsvm_migrate_plan(move, vm, block, &part))
+			continue;
+		if (gsvm_move_reserve(move, vm, block->start, block->start + GSVM_BLOCK_SIZE))
+			return;
+		gsvm_migrate_do(move, block, &part);
+		gsvm_move_release(move);
+	}
 }
 
 /* From the first to behind the last page that the device wants of a mapping in the block. */
-static void gsvm_migrate_span(const struct gsvm_request *req, const struct gsvm_block *block,
+static void gsvm_migrate_span(const struct gsvm_wish *wish, const struct gsvm_block *block,
 			      const struct vm_area_struct *vma, unsigned long *start,
 			      unsigned long *end)
 {
 	DECLARE_BITMAP(wanted, GSVM_BLOCK_PAGES);
 
-	bitmap_or(wanted, req->read, req->write, GSVM_BLOCK_PAGES);
+	bitmap_or(wanted, wish->read, wish->write, GSVM_BLOCK_PAGES);
 	*start = block->start + (find_first_bit(wanted, GSVM_BLOCK_PAGES) << PAGE_SHIFT);
 	*end = block->start + ((find_last_bit(wanted, GSVM_BLOCK_PAGES) + 1) << PAGE_SHIFT);
 	*end = min(*end, vma->vm_end);
@@ -216,7 +262,7 @@ static void gsvm_migrate_span(const struct gsvm_request *req, const struct gsvm_
 
 /* Bring what is in the VRAM of other GPUs to where both can reach it. Returns whether any came. */
 static bool gsvm_migrate_fetch(struct gsvm_move *move, struct gsvm_vm *vm,
-			       struct gsvm_block *block, const struct gsvm_request *req)
+			       struct gsvm_block *block, const struct gsvm_wish *wish)
 {
 	struct gsvm_look_found found;
 	struct vm_area_struct *vma;
@@ -226,10 +272,10 @@ static bool gsvm_migrate_fetch(struct gsvm_move *move, struct gsvm_vm *vm,
 	move->keep = move->vram;
 	move->access = true;
 	mmap_read_lock(vm->mm);
-	vma = gsvm_migrate_vma(vm, block, req);
+	vma = gsvm_migrate_vma(vm, block, wish);
 	if (!vma)
 		goto out;
-	gsvm_migrate_span(req, block, vma, &start, &end);
+	gsvm_migrate_span(wish, block, vma, &start, &end);
 	if (gsvm_look_at(&move->look, block, move->vram, start, end, &found) || !found.foreign)
 		goto out;
 	/* As for the CPU: a 2 MiB page as a whole. */
@@ -258,6 +304,7 @@ void gsvm_migrate_fault(struct gsvm_vm *vm, struct gsvm_block *block, struct gsv
 	bool fetch = vm->gdev->vram && gsvm_vram_gpus() > 1;
 	bool in = gsvm_policy_wants_vram(vm, block);
 	struct gsvm_move *move;
+	struct gsvm_wish wish;
 
 	if (!fetch && !in)
 		return;
@@ -265,11 +312,13 @@ void gsvm_migrate_fault(struct gsvm_vm *vm, struct gsvm_block *block, struct gsv
 	/* Those who had the lock before may have done it all. */
 	if (gsvm_populate_stale(block, req))
 		goto out;
+	bitmap_copy(wish.read, req->read, GSVM_BLOCK_PAGES);
+	bitmap_copy(wish.write, req->write, GSVM_BLOCK_PAGES);
 	move = gsvm_move_get(vm->gdev->vram);
-	if (move && fetch && gsvm_migrate_fetch(move, vm, block, req))
+	if (move && fetch && gsvm_migrate_fetch(move, vm, block, &wish))
 		in = false;
 	if (move && in && gsvm_policy_memcg_enter(vm, GSVM_BLOCK_PAGES)) {
-		gsvm_migrate_in(move, vm, block, req);
+		gsvm_migrate_in(move, vm, block, &wish);
 		gsvm_policy_memcg_exit(vm, GSVM_BLOCK_PAGES);
 	}
 	gsvm_move_put(move);
