@@ -328,6 +328,99 @@ static void pressure(void)
 	queue_close(q);
 }
 
+/*
+ * A 2 MiB page that is unmapped while it is on its way out of VRAM: what the kernel
+ * gets wrong unless the driver keeps it from happening (drm/gsvm_guard.c). It would
+ * not be seen here, but by the kernel.
+ */
+
+#define LEAVING	40		/* pages that shall have left in the meantime */
+
+static void leave_loop(void *arg)
+{
+	struct mover *m = arg;
+
+	while (!gsvm_peek(&m->stop))
+		if (prefetch(m->q, m->p, m->size, DRM_GSVM_REGION_SYSTEM))
+			gsvm_poke(&m->rounds, m->rounds + 1);
+}
+
+static void leaver_start(struct mover *m, struct queue *q, char *p, size_t size)
+{
+	*m = (struct mover){ .q = q, .p = p, .size = size };
+	gsvm_thread(&m->thread, leave_loop, m);
+}
+
+static void unmap_leaving(void)
+{
+	struct queue *q = queue_open();
+	char *p = map_huge_aligned(HUGE);
+	struct mover m;
+
+	leaver_start(&m, q, p, HUGE);
+	while (gsvm_peek(&m.rounds) < LEAVING) {
+		cpu_fill(p, HUGE, 1, SPARSE);
+		prefetch(q, p, HUGE, DRM_GSVM_REGION_VRAM);
+		gsvm_sys(madvise(p, HUGE, MADV_DONTNEED));
+	}
+	mover_end(&m);
+	queue_close(q);
+}
+
+/* A child has the page as well, and goes while it leaves. */
+static void exit_leaving(void)
+{
+	struct queue *q = queue_open();
+	char *p = map_huge_aligned(HUGE);
+	struct mover m;
+
+	leaver_start(&m, q, p, HUGE);
+	while (gsvm_peek(&m.rounds) < LEAVING) {
+		struct child *c;
+
+		cpu_fill(p, HUGE, 1, SPARSE);
+		prefetch(q, p, HUGE, DRM_GSVM_REGION_VRAM);
+		c = gsvm_fork();
+		if (!c->pid)
+			gsvm_exit();
+		gsvm_join(c);
+		cpu_verify(p, HUGE, 1, SPARSE, "after the child");
+		gsvm_sys(madvise(p, HUGE, MADV_DONTNEED));
+	}
+	mover_end(&m);
+	queue_close(q);
+}
+
+/* The children's memory is evicted when they go. */
+static void exit_evicted(void)
+{
+	struct queue *q = queue_open();
+	size_t size = vram_size(q) / 4 * 3, pages = size / PAGE;
+	uint64_t evicted = vram_evicted(q);
+	char *p = map_huge_aligned(size);
+	unsigned int round;
+
+	gsvm_require(size <= 200 * MIB, "this is for a GPU with little VRAM\n");
+	for (round = 1; round <= 8; round++) {
+		struct child *c = gsvm_fork();
+
+		if (!c->pid) {
+			struct queue *own = queue_open();
+			char *mine = map_huge_aligned(size);
+
+			gpu_run(own, "add", pages, U(mine), PAGE, 1, 1);
+			gsvm_tell(c);
+			gsvm_exit();
+		}
+		gsvm_hear(c);
+		gpu_run(q, "add", pages, U(p), PAGE, 1, 1);
+		gsvm_join(c);
+		cpu_check(p, PAGE, pages, round, 0, "beside one who has gone");
+	}
+	gsvm_assert(vram_evicted(q) > evicted, "nothing was evicted\n");
+	queue_close(q);
+}
+
 static const struct gsvm_subtest tests[] = {
 	{ "dontneed", race_dontneed, "MADV_DONTNEED under readers and moves" },
 	{ "dontneed-huge", race_dontneed_huge, "likewise with huge pages" },
@@ -346,6 +439,9 @@ static const struct gsvm_subtest tests[] = {
 	{ "count-reads", count_reads, "and CPU reads" },
 	{ "neighbours", neighbours, "neighbours of the same blocks come and go" },
 	{ "pressure", pressure, "and eviction" },
+	{ "unmap-leaving", unmap_leaving, "MADV_DONTNEED of a 2 MiB page on its way out" },
+	{ "exit-leaving", exit_leaving, "a child that has it goes" },
+	{ "exit-evicted", exit_evicted, "exit amid the eviction of 2 MiB pages" },
 };
 
 GSVM_MAIN(tests)
