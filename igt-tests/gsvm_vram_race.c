@@ -391,33 +391,49 @@ static void exit_leaving(void)
 	queue_close(q);
 }
 
-/* The children's memory is evicted when they go. */
+/* A child that has filled VRAM, and goes when it is told to. */
+static struct child *make_victim(size_t size)
+{
+	struct child *c = gsvm_fork();
+	struct queue *q;
+	char *p;
+
+	if (c->pid)
+		return c;
+	q = queue_open();
+	p = map_huge_aligned(size);
+	gpu_run(q, "add", size / PAGE, U(p), PAGE, 1, 1);
+	gsvm_tell(c);
+	gsvm_hear(c);
+	gsvm_exit();
+}
+
+/* The children's memory is being evicted when they go. */
 static void exit_evicted(void)
 {
 	struct queue *q = queue_open();
 	size_t size = vram_size(q) / 4 * 3, pages = size / PAGE;
-	uint64_t evicted = vram_evicted(q);
 	char *p = map_huge_aligned(size);
 	unsigned int round;
 
 	gsvm_require(size <= 200 * MIB, "this is for a GPU with little VRAM\n");
 	for (round = 1; round <= 8; round++) {
-		struct child *c = gsvm_fork();
+		struct child *c = make_victim(size);
+		struct gsvm_signal *job;
+		uint64_t evicted;
 
-		if (!c->pid) {
-			struct queue *own = queue_open();
-			char *mine = map_huge_aligned(size);
-
-			gpu_run(own, "add", pages, U(mine), PAGE, 1, 1);
-			gsvm_tell(c);
-			gsvm_exit();
-		}
 		gsvm_hear(c);
-		gpu_run(q, "add", pages, U(p), PAGE, 1, 1);
+		prefetch(q, p, size, DRM_GSVM_REGION_SYSTEM);
+		evicted = vram_evicted(q);
+		job = gpu_launch(q, "add", pages, U(p), PAGE, 1, 1);
+		while (vram_evicted(q) == evicted && !gpu_done(job))
+			gsvm_pace();
+		gsvm_assert(vram_evicted(q) > evicted, "nothing was evicted\n");
+		gsvm_tell(c);
 		gsvm_join(c);
+		gpu_wait(q, job);
 		cpu_check(p, PAGE, pages, round, 0, "beside one who has gone");
 	}
-	gsvm_assert(vram_evicted(q) > evicted, "nothing was evicted\n");
 	queue_close(q);
 }
 
