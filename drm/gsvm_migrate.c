@@ -98,12 +98,15 @@ struct gsvm_wish {
 	DECLARE_BITMAP(write, GSVM_BLOCK_PAGES);
 };
 
-/* Is nothing there yet where the device wants to write first? */
+/* Is there a page that the device wants to write and that does not exist yet? */
 static bool gsvm_migrate_empty(const struct gsvm_look *look, const struct gsvm_wish *wish)
 {
-	unsigned int first = find_first_bit(wish->write, GSVM_BLOCK_PAGES);
+	unsigned int i;
 
-	return first < GSVM_BLOCK_PAGES && gsvm_look_empty(look, first);
+	for_each_set_bit(i, wish->write, GSVM_BLOCK_PAGES)
+		if (gsvm_look_empty(look, i))
+			return true;
+	return false;
 }
 
 /* What untouched memory a fault makes: around what the device wants to write. */
