@@ -244,7 +244,7 @@ static long cgroup_event(const char *name)
  */
 static void cgroup_end(void)
 {
-	int64_t end = gsvm_deadline(20000);
+	int64_t end = gsvm_deadline(60000);
 	long left;
 
 	do {
@@ -286,7 +286,7 @@ static void end_eat(struct child *c)
 
 static void reaper(void)
 {
-	int64_t end = gsvm_deadline(20000);
+	int64_t end = gsvm_deadline(60000);
 	struct victim v;
 	long before;
 

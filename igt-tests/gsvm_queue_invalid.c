@@ -4,7 +4,9 @@
  * good, and each subtest shows that with the argument put right the call works.
  */
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 
 #include "gsvm_igt.h"
 #include "gsvm_proc.h"
@@ -92,11 +94,17 @@ static void queue_limits(void)
 #define HOGS	16
 #define STARTS	2
 
-/* Keeps a processor busy until the word is not 0. */
-static void hog(void *arg)
+/* Keeps a processor busy until it is killed, or its parent dies. */
+static struct child *make_hog(void)
 {
-	while (!gsvm_peek(arg))
-		;
+	struct child *c = gsvm_fork();
+
+	if (!c->pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			;
+	}
+	return c;
 }
 
 static void start_unmapped(void)
@@ -104,6 +112,7 @@ static void start_unmapped(void)
 	const struct sched_param none = {};
 	int i, fd = gpu_open(0);
 	struct drm_gsvm_queue_create args = good_queue(fd);
+	int64_t end = gsvm_deadline(120000);
 	struct drm_gsvm_queue_query r = {};
 
 	args.ring = user_end() - RING_PACKETS * GSVM_PACKET_SIZE;
@@ -114,6 +123,7 @@ static void start_unmapped(void)
 		CALL(fd, QUEUE_CREATE, &args, 0);
 		while (r.state != DRM_GSVM_QUEUE_DEAD) {
 			igt_gsvm_queue_query(fd, args.queue_id, &r, 0);
+			gsvm_assert(gsvm_deadline(0) < end, "the queue lives on\n");
 			gsvm_pace();
 		}
 		gsvm_assert_eq(r.error, DRM_GSVM_ERROR_FAULT, "error");
@@ -132,9 +142,7 @@ static void start_unmapped(void)
 static void queue_dies_at_once(void)
 {
 	unsigned int i, n = sysconf(_SC_NPROCESSORS_ONLN);
-	struct thread hogs[HOGS];
-	uint64_t end = 0;
-	struct child *c;
+	struct child *hogs[HOGS], *c;
 
 	if (n > HOGS)
 		n = HOGS;
@@ -144,10 +152,10 @@ static void queue_dies_at_once(void)
 		gsvm_exit();
 	}
 	for (i = 0; i < n; i++)
-		gsvm_thread(&hogs[i], hog, &end);
+		hogs[i] = make_hog();
 	gsvm_join(c);
-	gsvm_poke(&end, 1);
-	gsvm_threads_join(hogs, n);
+	for (i = 0; i < n; i++)
+		gsvm_kill(hogs[i]);
 }
 
 /* ---- QUEUE_DESTROY, QUEUE_QUERY ------------------------------------------------------ */
