@@ -22,6 +22,7 @@
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 
 #include <kunit/device.h>
 #include <kunit/resource.h>
@@ -144,6 +145,8 @@ static void gsvm_test_iommu_fini(void *data)
 {
 	struct gsvm_test *t = data;
 
+	/* What is still mapped has to end here, not in the real DMA API. */
+	gsvm_vm_shutdown(t->vm);
 	xa_destroy(&t->mappings);
 }
 
@@ -155,10 +158,11 @@ static void gsvm_test_iommu_fini(void *data)
 void gsvm_test_iommu_init(struct gsvm_test *t)
 {
 	xa_init(&t->mappings);
-	KUNIT_ASSERT_EQ(t->test, 0, kunit_add_action_or_reset(t->test, gsvm_test_iommu_fini, t));
 	kunit_activate_static_stub(t->test, gsvm_block_dma_map, gsvm_test_dma_map);
 	kunit_activate_static_stub(t->test, gsvm_block_dma_unmap, gsvm_test_dma_unmap);
 	t->vm->mirror->need_unmap = true;
+	/* Last, to be run first. */
+	KUNIT_ASSERT_EQ(t->test, 0, kunit_add_action_or_reset(t->test, gsvm_test_iommu_fini, t));
 }
 
 /* ---- The device ----------------------------------------------------------- */
@@ -215,11 +219,13 @@ int gsvm_test_init(struct kunit *test)
 static void gsvm_test_vm_destroy(void *data)
 {
 	struct gsvm_vm *vm = data;
+	struct mm_struct *mm = vm->mm;
 
 	gsvm_vm_shutdown(vm);
 	gsvm_vm_put(vm);
 	/* The last reference frees on a workqueue. */
 	flush_workqueue(gsvm_wq);
+	mmput(mm);
 }
 
 /**
@@ -238,6 +244,11 @@ struct gsvm_vm *gsvm_test_vm_create(struct gsvm_test *t)
 	disable_delayed_work(&vm->mirror->gc_work);
 	/* As if not, whatever the kernel's debugging wants: see gsvm_test_iommu_init(). */
 	vm->mirror->need_unmap = false;
+	/*
+	 * The test's thread lets go of the memory while it ends, which may be before
+	 * or after the clean-up in another thread: have it always be after.
+	 */
+	mmget(vm->mm);
 	KUNIT_ASSERT_EQ(t->test, 0,
 			kunit_add_action_or_reset(t->test, gsvm_test_vm_destroy, vm));
 	return vm;
