@@ -5,7 +5,7 @@
  * Files below /sys/kernel/debug/dri/<device>/, for people and tests, without
  * any promise of stability:
  *
- * - *device*: limits, state, command ring
+ * - *device*: limits, state, command ring, copy engines, VRAM
  * - *stats*: the device's statistics registers
  * - *vms*: address spaces with their counters
  * - *queues*: hardware queues with their error records
@@ -20,11 +20,13 @@
 #include <drm/drm_file.h>
 
 #include "gsvm_cmd.h"
+#include "gsvm_copy.h"
 #include "gsvm_debugfs.h"
 #include "gsvm_device.h"
 #include "gsvm_hw.h"
 #include "gsvm_queue.h"
 #include "gsvm_vm.h"
+#include "gsvm_vram.h"
 
 static const char * const gsvm_debugfs_stats[GSVM_NUM_STATS] = {
 	[GSVM_STAT_INSNS] = "insns",
@@ -66,6 +68,8 @@ static int gsvm_debugfs_show_device(struct seq_file *m, void *unused)
 	if (gsvm_device_is_wedged(gdev))
 		seq_printf(m, "wedged: %s\n", READ_ONCE(gdev->wedge_reason));
 	gsvm_cmd_show(gdev, m);
+	gsvm_copy_show(gdev, m);
+	gsvm_vram_show(gdev, m);
 
 	if (!drm_dev_enter(&gdev->drm, &idx))
 		return -ENODEV;

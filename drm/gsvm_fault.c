@@ -28,6 +28,11 @@
  * it is, it began before the verdict and could not be made at the verdict's
  * time, which is when a CPU would have got SIGSEGV.
  *
+ * A stale record must not bring anything about, either: long after the access, it
+ * would move memory back to where the process has just taken it from. A service
+ * resumes all pages of its block that it finds mapped, and notes which ones, and
+ * when. Records from before that for these pages only are stale.
+ *
  * A service can end without an answer: no memory for its own bookkeeping, or
  * the process changed the block each time it looked. What it could map goes on,
  * and for the rest it is repeated, the device knows nothing of it: on the
@@ -54,6 +59,7 @@
 
 #include <linux/dma-mapping.h>
 #include <linux/kref.h>
+#include <linux/ktime.h>
 #include <linux/mempool.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -73,6 +79,7 @@
 #include "gsvm_device.h"
 #include "gsvm_fault.h"
 #include "gsvm_hw.h"
+#include "gsvm_migrate.h"
 #include "gsvm_mirror.h"
 #include "gsvm_populate.h"
 #include "gsvm_queue.h"
@@ -315,6 +322,37 @@ static void gsvm_fault_back_off(struct gsvm_fault_slice *slice)
 			   msecs_to_jiffies(ms));
 }
 
+/*
+ * Have the pages mapped, and answer. While others had their turn, before or while
+ * pages are moved, the records may have become stale: then nothing is mapped for
+ * them, and above all nothing moved.
+ */
+static int gsvm_fault_serve_request(struct gsvm_fault_slice *slice, struct gsvm_block *block,
+				    struct gsvm_request *req)
+{
+	bool stale = gsvm_populate_stale(block, req);
+	int ret = 0;
+
+	if (!stale && !gsvm_populate_served(block, req)) {
+		gsvm_migrate_fault(slice->vm, block, req);
+		stale = gsvm_populate_stale(block, req);
+		if (!stale)
+			ret = gsvm_populate(slice->vm, block, req);
+	}
+	if (!ret)
+		gsvm_fault_answer(slice, req);
+	if (stale) {
+		gsvm_fault_account(slice);
+		return 0;
+	}
+	/* On an error, too: what could be mapped does not wait, or end, with the rest. */
+	gsvm_populate_note(block, req);
+	gsvm_fault_resume(slice, req);
+	if (!ret)
+		gsvm_fault_put_aside(slice, req);
+	return ret;
+}
+
 static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
 {
 	struct gsvm_request *req;
@@ -325,6 +363,7 @@ static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
 	if (!req)
 		return -ENOMEM;
 	req->patient = slice->patient;
+	req->since = slice->batch->drained;
 	if (!gsvm_fault_request(slice, req)) {
 		gsvm_fault_answer(slice, req);
 		gsvm_fault_account(slice);
@@ -336,15 +375,7 @@ static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
 		ret = PTR_ERR(block);
 		goto out;
 	}
-	ret = gsvm_populate(slice->vm, block, req);
-	if (!ret) {
-		gsvm_fault_answer(slice, req);
-		gsvm_fault_resume(slice, req);
-		gsvm_fault_put_aside(slice, req);
-	} else {
-		/* What could be mapped does not wait, or end, with the rest. */
-		gsvm_fault_resume(slice, req);
-	}
+	ret = gsvm_fault_serve_request(slice, block, req);
 	gsvm_block_release_if_empty(block);
 	gsvm_block_put(block);
 out:
@@ -434,6 +465,7 @@ static unsigned int gsvm_fault_drain(struct gsvm_device *gdev)
 	batch = mempool_alloc(&fault->batches, GFP_KERNEL);
 	kref_init(&batch->ref);
 	batch->gdev = gdev;
+	batch->drained = ktime_get_ns();
 	atomic_set(&batch->nr_slices, 0);
 	drm_dev_get(&gdev->drm);
 	for (i = 0; i < n; i++)

@@ -17,6 +17,13 @@
  * waits (FAULT_FLAG_RETRY_NOWAIT), and such pages are put aside; the caller
  * asks for each of them again, by itself, with patience.
  *
+ * A page in this GPU's VRAM counts as there; whether pages go to VRAM was decided
+ * before (gsvm_migrate.c). A page in another GPU's VRAM does not: the fault
+ * brings it back to where both can reach it. Nor does one in VRAM that is to be
+ * written for the first time since the process's soft-dirty bits were cleared:
+ * the entry of such a page stays writable, and only a fault as the CPU has it
+ * notes that it was written.
+ *
  * Everything else in the block that belongs to the same mappings and that the
  * CPU has already is read along by hmm_range_fault() and mapped, with the
  * rights that the CPU's entry has at this moment. Nothing is brought in for
@@ -32,7 +39,10 @@
  */
 
 #include <linux/hmm.h>
+#include <linux/ktime.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -46,6 +56,7 @@
 #include "gsvm_populate.h"
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
+#include "gsvm_vram.h"
 
 #define GSVM_POPULATE_TRIES	16
 
@@ -113,13 +124,52 @@ static void gsvm_vma_check(struct gsvm_populate *p, const struct vm_area_struct 
 		__clear_bit(i, p->need);
 }
 
+static bool gsvm_page_in_vram(const struct gsvm_populate *p, unsigned int i)
+{
+	return gsvm_vram_has(p->vm->gdev->vram, p->pages.pfn[i] & ~HMM_PFN_FLAGS);
+}
+
+/* Was there, and in no system memory. */
+static bool gsvm_page_device(const struct gsvm_populate *p, unsigned int i)
+{
+	return p->pages.pfn[i] & HMM_PFN_VALID &&
+	       !pfn_to_online_page(p->pages.pfn[i] & ~HMM_PFN_FLAGS);
+}
+
+/*
+ * Not in the VRAM of another GPU, whose struct pages can go: see DOC: Looking
+ * before moving. If that cannot be told any more, the answer may be wrong, and
+ * the page is brought in once more.
+ */
+static bool gsvm_page_reachable(const struct gsvm_populate *p, unsigned int i)
+{
+	unsigned long frame = p->pages.pfn[i] & ~HMM_PFN_FLAGS;
+	bool reachable;
+
+	if (gsvm_page_in_vram(p, i) || pfn_to_online_page(frame))
+		return true;
+	rcu_read_lock();
+	reachable = !mmu_interval_check_retry(&p->block->notifier, p->seq) &&
+		    !gsvm_vram_owns(pfn_to_page(frame));
+	rcu_read_unlock();
+	return reachable;
+}
+
+/* Written without a note of it: see DOC: Populating a block. */
+static bool gsvm_page_unnoted(const struct gsvm_populate *p, unsigned int i)
+{
+	return test_bit(i, p->req->write) && test_bit(i, p->block->soft_dirty) &&
+	       gsvm_page_in_vram(p, i);
+}
+
 static bool gsvm_page_satisfied(const struct gsvm_populate *p, unsigned int i)
 {
 	unsigned long want = HMM_PFN_VALID;
 
 	if (test_bit(i, p->req->write))
 		want |= HMM_PFN_WRITE;
-	return (p->pages.pfn[i] & want) == want;
+	return (p->pages.pfn[i] & want) == want && gsvm_page_reachable(p, i) &&
+	       !gsvm_page_unnoted(p, i);
 }
 
 /*
@@ -137,6 +187,12 @@ static int gsvm_fault_in(struct gsvm_populate *p, struct vm_area_struct *vma, un
 	if (!p->req->patient)
 		flags |= FAULT_FLAG_RETRY_NOWAIT;
 	ret = handle_mm_fault(vma, gsvm_page_addr(p, i), flags, NULL);
+	/* That only brought it back, writable, and noted nothing. */
+	if (flags & FAULT_FLAG_WRITE && gsvm_page_device(p, i) &&
+	    !(ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED | VM_FAULT_ERROR)))
+		ret = handle_mm_fault(vma, gsvm_page_addr(p, i), flags, NULL);
+	if (flags & FAULT_FLAG_WRITE && !(ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)))
+		clear_bit(i, p->block->soft_dirty);
 	if (ret & VM_FAULT_COMPLETED)
 		return -EAGAIN;
 	if (ret & VM_FAULT_RETRY && !p->req->patient) {
@@ -168,9 +224,36 @@ static int gsvm_snapshot(struct gsvm_populate *p, unsigned long start, unsigned 
 		.start = start,
 		.end = end,
 		.hmm_pfns = &p->pages.pfn[gsvm_page_index(p, start)],
+		.dev_private_owner = (void *)gsvm_vram_owner(),
 	};
 
 	return hmm_range_fault(&range);
+}
+
+/*
+ * A page that was not there at the look may have been on its way to VRAM, and may
+ * have arrived by now. Then a fault would do nothing but bring it back. Look at it
+ * again, just before: is there nothing left to do for it?
+ */
+static bool gsvm_page_arrived(struct gsvm_populate *p, unsigned int i)
+{
+	unsigned long addr = gsvm_page_addr(p, i), pfn = 0;
+	struct hmm_range range = {
+		.notifier = &p->block->notifier,
+		.start = addr,
+		.end = addr + PAGE_SIZE,
+		.hmm_pfns = &pfn,
+		.dev_private_owner = (void *)gsvm_vram_owner(),
+	};
+
+	if (p->pages.pfn[i] || !p->vm->gdev->vram)
+		return false;
+	range.notifier_seq = mmu_interval_read_begin(range.notifier);
+	if (hmm_range_fault(&range))
+		return false;
+	/* Younger than the rest: if that matters, the sequence says so in the end. */
+	p->pages.pfn[i] = pfn;
+	return gsvm_page_satisfied(p, i);
 }
 
 /*
@@ -193,6 +276,8 @@ static int gsvm_fault_in_missing(struct gsvm_populate *p, struct vm_area_struct 
 			gsvm_page_give_up(p, i, DRM_GSVM_REASON_UNSUPPORTED);
 			continue;
 		}
+		if (gsvm_page_arrived(p, i))
+			continue;
 		*missing = true;
 		ret = gsvm_fault_in(p, vma, i);
 		if (ret)
@@ -287,7 +372,7 @@ static int gsvm_populate_verify(struct gsvm_populate *p)
 	for_each_set_bit(i, p->need, GSVM_BLOCK_PAGES) {
 		if (test_bit(i, p->req->mapped))
 			continue;
-		if (gsvm_block_can_reach(p->pages.pfn[i]))
+		if (gsvm_block_can_reach(p->block, p->pages.pfn[i]))
 			ret = -ENOMEM;
 		else
 			gsvm_page_give_up(p, i, DRM_GSVM_REASON_UNSUPPORTED);
@@ -369,6 +454,69 @@ static int gsvm_populate_once(struct gsvm_populate *p)
 		gsvm_populate_add_table(p->block);
 	drm_dev_exit(idx);
 	return ret;
+}
+
+/**
+ * gsvm_populate_note() - a service is through, and resumes what it has mapped
+ * @block: block
+ * @req: with &gsvm_request.mapped; called before the device hears of it
+ */
+void gsvm_populate_note(struct gsvm_block *block, const struct gsvm_request *req)
+{
+	mutex_lock(&block->lock);
+	bitmap_copy(block->served, req->mapped, GSVM_BLOCK_PAGES);
+	block->served_at = ktime_get_ns();
+	mutex_unlock(&block->lock);
+}
+EXPORT_SYMBOL_IF_KUNIT(gsvm_populate_note);
+
+/**
+ * gsvm_populate_stale() - has what is wanted been resumed since it was wanted
+ * @block: block
+ * @req: what is wanted, and since when
+ *
+ * An access that began before a service resumed its page is not parked any more
+ * on account of its old record. If it could not be made even then, there is a
+ * younger one.
+ *
+ * Return: whether that holds for all pages; nobody waits for any of them then.
+ */
+bool gsvm_populate_stale(struct gsvm_block *block, const struct gsvm_request *req)
+{
+	bool stale;
+
+	mutex_lock(&block->lock);
+	stale = req->since < block->served_at &&
+		bitmap_subset(req->read, block->served, GSVM_BLOCK_PAGES) &&
+		bitmap_subset(req->write, block->served, GSVM_BLOCK_PAGES) &&
+		bitmap_subset(req->exec, block->served, GSVM_BLOCK_PAGES);
+	mutex_unlock(&block->lock);
+	return stale;
+}
+EXPORT_SYMBOL_IF_KUNIT(gsvm_populate_stale);
+
+/**
+ * gsvm_populate_served() - has somebody else mapped what is wanted
+ * @block: block
+ * @req: what is needed; if it is all mapped, &gsvm_request.mapped is filled in
+ *
+ * Records of one access come twice when it went on between two looks at it, and
+ * those of a block that is being served come too late.
+ *
+ * Return: whether there is nothing to do but to answer.
+ */
+bool gsvm_populate_served(struct gsvm_block *block, struct gsvm_request *req)
+{
+	bool served;
+
+	mutex_lock(&block->lock);
+	served = block->slot && gsvm_block_allows(block, req->read, GSVM_PTE_R) &&
+		 gsvm_block_allows(block, req->write, GSVM_PTE_W) &&
+		 gsvm_block_allows(block, req->exec, GSVM_PTE_X);
+	if (served)
+		gsvm_block_mapped(block, req->mapped);
+	mutex_unlock(&block->lock);
+	return served;
 }
 
 /**

@@ -347,7 +347,7 @@ static int gsvm_block_do(struct gsvm_block_run *run, const struct gsvm_block_ste
 			       s->first, s->last, s->how);
 		return gsvm_block_map(block, &run->pages);
 	case GSVM_OP_ZAP:
-		return gsvm_block_zap(block, s->first, s->last);
+		return gsvm_block_zap(block, s->first, s->last, false);
 	case GSVM_OP_PROTECT:
 		return gsvm_block_write_protect(block, s->first, s->last);
 	case GSVM_OP_BURY:
@@ -540,7 +540,7 @@ static void gsvm_block_run_script(struct gsvm_block_run *run,
 		gsvm_block_step(run, &script->step[run->step]);
 
 	/* However it ended, nothing is left. */
-	gsvm_block_zap(block, 0, GSVM_LAST);
+	gsvm_block_zap(block, 0, GSVM_LAST, false);
 	gsvm_block_bury(block);
 	run->want_zombies = 0;
 	gsvm_block_check_entries(run);

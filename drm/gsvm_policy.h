@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+#ifndef GSVM_POLICY_H
+#define GSVM_POLICY_H
+
+#include <linux/types.h>
+
+struct gsvm_block;
+struct gsvm_vm;
+
+/**
+ * struct gsvm_block_policy - what a block's past tells about where it should be
+ * @moved_in: when it last went to VRAM, in jiffies
+ * @hold_until: it stays where it is until then, in jiffies
+ * @retry_at: no use in trying to move it before then, in jiffies
+ * @evicted_at: &gsvm_vram.turns when it last lost its chunk; 0: since then it was asked for
+ * @faults: faults of the device that have asked
+ * @comebacks: how often it came back soon after it had gone, in a row
+ * @refaults: how often it was wanted soon after it had been evicted, in a row
+ * @level: how often it has been held, in a row
+ * @stuck: attempts that moved nothing, in a row
+ * @away: it has been to VRAM since it last came back
+ * @held: @hold_until counts
+ *
+ * Guesses, read and written without a lock: only speed depends on them.
+ */
+struct gsvm_block_policy {
+	unsigned long moved_in;
+	unsigned long hold_until;
+	unsigned long retry_at;
+	u64 evicted_at;
+	u8 faults;
+	u8 comebacks;
+	u8 refaults;
+	u8 level;
+	u8 stuck;
+	bool away;
+	bool held;
+};
+
+bool gsvm_policy_memcg_enter(struct gsvm_vm *vm, unsigned int pages);
+void gsvm_policy_memcg_exit(struct gsvm_vm *vm, unsigned int pages);
+bool gsvm_policy_wants_vram(struct gsvm_vm *vm, struct gsvm_block *block);
+void gsvm_policy_moved_in(struct gsvm_block *block, unsigned int pages);
+void gsvm_policy_evicted(struct gsvm_block *block, u64 turn);
+void gsvm_policy_came_back(struct gsvm_vm *vm, struct gsvm_block *block);
+
+#endif
