@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "gsvm_igt.h"
+#include "gsvm_place.h"
 #include "gsvm_proc.h"
 #include "shared.h"
 
@@ -182,8 +183,11 @@ static void flush_together(void)
 	int i;
 
 	open_two(q);
-	for (i = 0; i < 2; i++)
+	/* In system memory, where both can have them mapped at once. */
+	for (i = 0; i < 2; i++) {
+		set_policy(q[i], DRM_GSVM_MIGRATE_NEVER);
 		gpu_set(q[i], p, PAGE, PAGES, 1, 1);
+	}
 	trace_start(events);
 	trace_clear();
 	gsvm_sys(munmap(p, PAGES * PAGE));

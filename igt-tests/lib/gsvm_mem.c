@@ -13,6 +13,9 @@
 #include "gsvm_igt.h"
 #include "gsvm_proc.h"
 
+/* More than anybody has, and less than the kernel's own kinds of entries. */
+#define MAX_SWAP_AREAS	8
+
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT	21
 #endif
@@ -132,9 +135,15 @@ uint64_t page_pfn(const void *addr)
 	return entry & PM_PRESENT ? entry & PM_PFN : 0;
 }
 
+/*
+ * All that is not present looks swapped, pages in VRAM and on their way, too. The
+ * kernel's own kinds are the highest types; those of swap areas begin at 0.
+ */
 bool is_swapped(const void *addr)
 {
-	return pagemap(addr) & PM_SWAP;
+	uint64_t entry = pagemap(addr);
+
+	return entry & PM_SWAP && (entry & PM_SWAP_TYPE) < MAX_SWAP_AREAS;
 }
 
 bool page_has_flag(const void *addr, int kpf)

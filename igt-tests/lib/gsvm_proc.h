@@ -91,6 +91,7 @@ int make_memfd(size_t size);
 #define PM_EXCLUSIVE	(1ull << 56)
 #define PM_SOFT_DIRTY	(1ull << 55)
 #define PM_PFN		((1ull << 55) - 1)
+#define PM_SWAP_TYPE	0x1full
 
 #define KPF_HUGE	17
 #define KPF_KSM		21
