@@ -83,6 +83,8 @@ int main(int argc, char **argv)
 	bench_rate(&b);
 	bench_change(&b);
 	bench_metadata(&b);
+	bench_migrate(&b);
+	bench_pressure(&b);
 	gpu_close(&b);
 	return 0;
 }

@@ -68,3 +68,44 @@ void bench_hmm(struct bench *b)
 	measure(b, fd, "2 MiB, the CPU was there", true, true);
 	close(fd);
 }
+
+/* What is moved comes along into @mirror besides: that is how its ioctl is made. */
+static double migrate(int fd, unsigned long request, void *p, void *mirror, size_t pages)
+{
+	struct hmm_dmirror_cmd cmd = {
+		.addr = (uintptr_t)p, .ptr = (uintptr_t)mirror, .npages = pages,
+	};
+	double start = now_us();
+
+	while (ioctl(fd, request, &cmd))
+		if (errno != EINTR)
+			die("HMM_DMIRROR_MIGRATE", errno);
+	/* Best effort, as ours. */
+	if (cmd.cpages < pages - pages / 50)
+		fprintf(stderr, "gsvm-bench: test_hmm moved %llu of %zu pages\n",
+			(unsigned long long)cmd.cpages, pages);
+	return now_us() - start;
+}
+
+bool hmm_migrate(size_t size, bool huge, double us[2])
+{
+	int fd = open("/dev/hmm_dmirror0", O_RDWR);
+	double in[ROUNDS], out[ROUNDS];
+	void *mirror;
+
+	if (fd < 0)
+		return false;
+	mirror = memory_get(size, true, true);
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		void *p = memory_get(size, huge, true);
+
+		in[i] = migrate(fd, HMM_DMIRROR_MIGRATE_TO_DEV, p, mirror, size / PAGE);
+		out[i] = migrate(fd, HMM_DMIRROR_MIGRATE_TO_SYS, p, mirror, size / PAGE);
+		memory_put(p, size);
+	}
+	memory_put(mirror, size);
+	close(fd);
+	us[0] = median(in, ROUNDS);
+	us[1] = median(out, ROUNDS);
+	return true;
+}
