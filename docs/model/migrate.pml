@@ -9,7 +9,10 @@ byte bounces[NB];	/* how often a block was taken out of VRAM */
 bit mutex;	/* taken by a service that looks, and by migrate_to_ram() */
 #endif
 
-/* @plan gsvm_copy_submit, gsvm_copy_wait: the source may change meanwhile. */
+/*
+ * @drm gsvm_xfer_add, gsvm_xfer_go, gsvm_xfer_wait, gsvm_copy_submit,
+ * gsvm_copy_wait: the source may change meanwhile.
+ */
 inline copy(to, from)
 {
 	atomic {
@@ -26,7 +29,7 @@ inline copy(to, from)
 	}
 }
 
-/* In an atomic sequence: one more move out of VRAM. */
+/* @drm gsvm_policy_came_back: in an atomic sequence, one more move out of VRAM. */
 inline bounce(b)
 {
 #ifndef BREAK_NO_BOUNCE_LIMIT
@@ -36,7 +39,10 @@ inline bounce(b)
 #endif
 }
 
-/* @plan gsvm_migrate_to_vram: no lock held. */
+/*
+ * @drm gsvm_migrate_fault, gsvm_move_reserve, gsvm_move_in_begin,
+ * gsvm_move_in_end: no lock held that others need.
+ */
 inline migrate_to_vram(b)
 {
 	frame_alloc(dst_, NRAM, NF, 1);
@@ -89,7 +95,10 @@ inline migrate_to_vram(b)
 	fi
 }
 
-/* @plan gsvm_migrate_to_ram: by do_swap_page(); mmap_lock, page lock, reference held. */
+/*
+ * @drm gsvm_migrate_to_ram, gsvm_move_out: by do_swap_page(); mmap_lock, page lock,
+ * reference held.
+ */
 inline migrate_to_ram(m, b, home)
 {
 #ifdef BREAK_MIGRATE_MUTEX
