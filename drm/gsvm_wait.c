@@ -72,9 +72,11 @@ static int gsvm_wait_end(struct gsvm_vm *vm, struct gsvm_queue *queue, s64 timeo
 
 static int gsvm_wait_sleep(struct gsvm_vm *vm, s64 seq, s64 timeout_ns)
 {
-	ktime_t left = min_t(s64, timeout_ns - (s64)ktime_get_ns(), GSVM_WAIT_RECHECK);
+	s64 left = timeout_ns - (s64)ktime_get_ns();
 	int ret;
 
+	/* Time goes on while the value is read; less than none would mean for ever. */
+	left = clamp_t(s64, left, 0, GSVM_WAIT_RECHECK);
 	ret = wait_event_interruptible_hrtimeout(vm->event_wq,
 						 atomic64_read(&vm->event_seq) != seq, left);
 	if (ret != -ETIME)

@@ -322,6 +322,78 @@ static void many_held(void)
 	queue_close(q);
 }
 
+/**
+ * struct waiter - a thread in WAIT, on a value that does not come
+ * @deadline: its end
+ */
+struct waiter {
+	struct queue *q;
+	struct gsvm_signal *signal;
+	int64_t deadline;
+	uint64_t done;
+	int ret;
+	struct thread thread;
+};
+
+static void waiter_loop(void *arg)
+{
+	struct waiter *w = arg;
+	struct drm_gsvm_wait wait = {
+		.vm_id = w->q->vm, .addr = U(w->signal), .value = 0, .op = DRM_GSVM_WAIT_EQ,
+		.timeout_ns = w->deadline,
+	};
+
+	w->ret = gsvm_ioctl(w->q->fd, DRM_IOCTL_GSVM_WAIT, &wait);
+	gsvm_poke(&w->done, 1);
+}
+
+/* Whether the waiter was inside of its look when its time ran out. */
+static bool wait_late_try(struct queue *q, unsigned int ms)
+{
+	char *p = map_anon(SIZE);
+	struct waiter w = { .q = q, .signal = (void *)p, .deadline = gsvm_deadline(ms) };
+	struct handler h;
+	bool inside;
+
+	uffd_open(&h, p, UFFDIO_REGISTER_MODE_MISSING, 0);
+	h.hold = 1;
+	handler_start(&h, 30);
+	gsvm_thread(&w.thread, waiter_loop, &w);
+	gsvm_await(&h.held, 1, "the request for an interrupt");
+	answer_missing(&h, 0);
+	while (__atomic_load_n(&w.signal->irq, __ATOMIC_ACQUIRE) != 1)
+		gsvm_pace();
+	/* It looks at least once a second, each time before it sleeps. */
+	while (gsvm_peek(&h.held) < 2 && !gsvm_peek(&w.done)) {
+		gsvm_sys(madvise(p, PAGE, MADV_DONTNEED));
+		gsvm_pace();
+	}
+	inside = !gsvm_peek(&w.done);
+	while (gsvm_deadline(0) <= w.deadline)
+		gsvm_pace();
+	answer_missing(&h, 0);
+	gsvm_await(&w.done, 1, "the end of WAIT");
+	gsvm_thread_join(&w.thread);
+	gsvm_assert_eq(w.ret, ETIME, "WAIT");
+	handler_end(&h);
+	gsvm_sys(munmap(p, SIZE));
+	return inside;
+}
+
+/* WAIT's time runs out while it reads the value, which may itself have to wait. */
+static void wait_late(void)
+{
+	struct queue *q = queue_open();
+	unsigned int ms = 2000;
+
+	/* A machine may be too slow for that: give it more. */
+	while (!wait_late_try(q, ms)) {
+		ms *= 2;
+		gsvm_assert(ms <= 32000, "WAIT ended before it looked again\n");
+	}
+	queue_close(q);
+}
+
 static void destroy_while_held(void)
 {
 	struct queue *q = queue_open(), *other = queue_open();
@@ -501,6 +573,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "others-go-on", others_go_on, "a waiting fault holds up nobody else" },
 	{ "block-goes-on", block_goes_on, "not even in its own block" },
 	{ "many-held", many_held, "3,072 waiting faults hold up nobody else either" },
+	{ "wait-late", wait_late, "WAIT's time runs out while its own look is held" },
 	{ "destroy-while-held", destroy_while_held, "QUEUE_DESTROY with a waiting fault" },
 	{ "kill-while-held", kill_while_held, "kill -9 with a waiting fault" },
 	{ "write-protect", write_protect_mirrored, "protection of pages the GPU has for writing" },
