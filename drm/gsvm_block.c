@@ -50,7 +50,8 @@
 #include "gsvm_device.h"
 #include "gsvm_mirror.h"
 #include "gsvm_vm.h"
-#include "gsvm_vram.h"
+#include "gsvm_vram_chunk.h"
+#include "gsvm_vram_page.h"
 
 static struct device *gsvm_block_dev(const struct gsvm_block *block)
 {

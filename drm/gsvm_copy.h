@@ -29,7 +29,6 @@ struct gsvm_copy_fence {
 };
 
 int gsvm_copy_init(struct gsvm_device *gdev);
-int gsvm_copy_self_test(struct gsvm_device *gdev);
 unsigned int gsvm_copy_engine_pick(struct gsvm_device *gdev);
 int gsvm_copy_submit(struct gsvm_device *gdev, struct gsvm_copy_fence *fence,
 		     const struct gsvm_copy *desc, unsigned int n);
@@ -40,5 +39,8 @@ void gsvm_copy_wake(struct gsvm_device *gdev);
 void gsvm_copy_close(struct gsvm_device *gdev);
 void gsvm_copy_stop(struct gsvm_device *gdev);
 void gsvm_copy_show(struct gsvm_device *gdev, struct seq_file *m);
+
+/* gsvm_copy_selftest.c */
+int gsvm_copy_self_test(struct gsvm_device *gdev);
 
 #endif

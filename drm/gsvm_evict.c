@@ -63,6 +63,8 @@
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
+#include "gsvm_vram_chunk.h"
+#include "gsvm_vram_page.h"
 #include "gsvm_xfer.h"
 
 /* Chunks that one service evicts before it goes on without VRAM. */

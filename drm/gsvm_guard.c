@@ -55,6 +55,7 @@
 #include "gsvm_mirror.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
+#include "gsvm_vram_page.h"
 
 /* A block that is unmapped again and again is not guarded: its page is split. */
 #define GSVM_GUARD_TRIES	4

@@ -29,6 +29,7 @@
 #include "gsvm_residency.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
+#include "gsvm_vram_chunk.h"
 #include "gsvm_wait.h"
 
 #define GSVM_MAX_RING_PACKETS	65536

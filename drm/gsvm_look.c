@@ -34,7 +34,7 @@
 
 #include "gsvm_block.h"
 #include "gsvm_look.h"
-#include "gsvm_vram.h"
+#include "gsvm_vram_page.h"
 
 /* Looks at a block that changes meanwhile. After that, whatever it is moves or does not. */
 #define GSVM_LOOK_TRIES	3

@@ -25,6 +25,7 @@
 #include "gsvm_device.h"
 #include "gsvm_lost.h"
 #include "gsvm_vram.h"
+#include "gsvm_vram_chunk.h"
 
 /**
  * gsvm_lost_report() - VRAM does not read any more

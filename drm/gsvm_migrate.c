@@ -57,6 +57,7 @@
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
+#include "gsvm_vram_page.h"
 
 /* Untouched memory that a write makes around it. */
 #define GSVM_POLICY_FILL	SZ_64K

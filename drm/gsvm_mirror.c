@@ -74,7 +74,7 @@
 #include "gsvm_mirror.h"
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
-#include "gsvm_vram.h"
+#include "gsvm_vram_chunk.h"
 
 /* Unmapped blocks are collected after this time, many at once. */
 #define GSVM_GC_DELAY	msecs_to_jiffies(100)

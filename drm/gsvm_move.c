@@ -52,6 +52,8 @@
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
+#include "gsvm_vram_chunk.h"
+#include "gsvm_vram_page.h"
 #include "gsvm_xfer.h"
 
 /* Fewer pages of a block than this do not get a chunk for themselves. */

@@ -45,6 +45,7 @@
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
+#include "gsvm_vram_page.h"
 #include "gsvm_xfer.h"
 
 /* Moves out under way, by a hash of the process: several may share a place. */

@@ -56,7 +56,7 @@
 #include "gsvm_populate.h"
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
-#include "gsvm_vram.h"
+#include "gsvm_vram_page.h"
 
 #define GSVM_POPULATE_TRIES	16
 

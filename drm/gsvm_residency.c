@@ -32,6 +32,7 @@
 #include "gsvm_residency.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
+#include "gsvm_vram_page.h"
 
 /* Looks at one block that something changed under; it changes all the time then. */
 #define GSVM_RESIDENCY_TRIES	64

@@ -2,10 +2,9 @@
 /**
  * DOC: VRAM
  *
- * The GPU's memory as device-private pages: pages of the process that the CPU
- * has no way to. Each 4 KiB of VRAM has a struct page; its frame number tells
- * the VRAM offset, and nothing else about it is kept: no process, no address.
- * Those change (mremap, fork) without anybody telling the page.
+ * The GPU's memory as memory of the processes: one GPU's VRAM, from its driver's
+ * beginning to its end, and what becomes of a page of a process meanwhile. The
+ * struct pages are gsvm_vram_page.c's, room for them is gsvm_vram_chunk.c's.
  *
  * A page of a process is in one of these states. The CPU's page table entry
  * decides; everything else follows it:
@@ -48,16 +47,6 @@
  * made by its maker before the page leaves again in all but the worst timing,
  * and gsvm_policy.c leaves a block alone that goes to and fro.
  *
- * VRAM is handed out in *chunks* of 2 MiB. A chunk belongs to one block and
- * holds each of its pages at the block's own offset, so that pages which came
- * one by one can be mapped by large entries in the end; or it is mixed, for
- * blocks of which only a few pages are wanted. The chunk is what eviction works
- * on, by physical address, without knowing whose it is.
- *
- * Chunks come from the buddy allocator. That allocates memory and sleeps, and
- * pages are freed under page table locks: so a chunk that was used is kept on a
- * list of free ones and goes back to the buddy only at the end.
- *
  * The last two pages are the driver's: one for the copy engines' self-test, and
  * one with a cookie. If the device dies, the cookie tells whether VRAM still
  * reads, or the BAR answers with something else.
@@ -67,30 +56,16 @@
 #include <linux/mm.h>
 #include <linux/random.h>
 #include <linux/seq_file.h>
-#include <linux/slab.h>
-
-#include <kunit/visibility.h>
 
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 
-#include "gsvm_block.h"
 #include "gsvm_device.h"
 #include "gsvm_evict.h"
-#include "gsvm_migrate.h"
-#include "gsvm_mirror.h"
 #include "gsvm_move.h"
-#include "gsvm_vm.h"
 #include "gsvm_vram.h"
-
-/* Pages at the end of VRAM that the driver keeps. */
-#define GSVM_VRAM_KEPT		2
-
-/* The driver begins to evict when less than one chunk in so many is free. */
-#define GSVM_VRAM_LOW		16
-
-/* All GPUs: a mapping may show pages of each to each. */
-static const char gsvm_vram_owner_mark[] = "gsvm";
+#include "gsvm_vram_chunk.h"
+#include "gsvm_vram_page.h"
 
 /* GPUs with VRAM that pages can be in. */
 static atomic_t gsvm_vram_count;
@@ -103,458 +78,6 @@ static atomic_t gsvm_vram_count;
 unsigned int gsvm_vram_gpus(void)
 {
 	return atomic_read(&gsvm_vram_count);
-}
-
-/**
- * gsvm_vram_owner() - the owner of all VRAM pages of all GPUs
- *
- * Return: what &dev_pagemap.owner holds, for hmm_range_fault() and migrate_vma.
- */
-const void *gsvm_vram_owner(void)
-{
-	return gsvm_vram_owner_mark;
-}
-EXPORT_SYMBOL_IF_KUNIT(gsvm_vram_owner);
-
-/**
- * gsvm_vram_owns() - is a page in the VRAM of one of our GPUs
- * @page: any page
- *
- * Return: whether it is.
- */
-bool gsvm_vram_owns(const struct page *page)
-{
-	return is_device_private_page(page) && page_pgmap(page)->owner == gsvm_vram_owner();
-}
-
-/**
- * gsvm_vram_of_page() - whose VRAM is a page in
- * @page: page for which gsvm_vram_owns()
- *
- * Return: the VRAM.
- */
-struct gsvm_vram *gsvm_vram_of_page(const struct page *page)
-{
-	return container_of(page_pgmap(page), struct gsvm_vram, pgmap);
-}
-
-static struct gsvm_vram_chunk *gsvm_vram_chunk(struct gsvm_vram *vram, unsigned long pfn)
-{
-	return &vram->chunk[(pfn - vram->first_pfn) / GSVM_CHUNK_PAGES];
-}
-
-static unsigned long gsvm_chunk_pfn(const struct gsvm_vram_chunk *chunk)
-{
-	struct gsvm_vram *vram = chunk->vram;
-
-	return vram->first_pfn + (chunk - vram->chunk) * GSVM_CHUNK_PAGES;
-}
-
-/* Give an unused chunk back, put a mixed one where its room can be found. */
-static void gsvm_chunk_settle_locked(struct gsvm_vram_chunk *chunk)
-{
-	struct gsvm_vram *vram = chunk->vram;
-
-	lockdep_assert_held(&vram->lock);
-
-	if (chunk->pins || chunk->use == GSVM_CHUNK_FREE)
-		return;
-	if (!chunk->nr_used) {
-		chunk->use = GSVM_CHUNK_FREE;
-		chunk->owner = NULL;
-		chunk->referenced = false;
-		list_del_init(&chunk->partial);
-		list_move(&chunk->link, &vram->free);
-		vram->nr_free++;
-	} else if (chunk->use == GSVM_CHUNK_MIXED && chunk->nr_used < GSVM_CHUNK_PAGES &&
-		   list_empty(&chunk->partial)) {
-		list_add_tail(&chunk->partial, &vram->partial);
-	}
-}
-
-/* ---- the pages' callbacks ------------------------------------------------- */
-
-static void gsvm_vram_folio_free(struct folio *folio)
-{
-	struct gsvm_vram *vram = container_of(folio->pgmap, struct gsvm_vram, pgmap);
-	unsigned long pfn = folio_pfn(folio), nr = folio_nr_pages(folio), flags;
-	struct gsvm_vram_chunk *chunk = gsvm_vram_chunk(vram, pfn);
-
-	spin_lock_irqsave(&vram->lock, flags);
-	bitmap_clear(chunk->used, pfn % GSVM_CHUNK_PAGES, nr);
-	chunk->nr_used -= nr;
-	gsvm_chunk_settle_locked(chunk);
-	spin_unlock_irqrestore(&vram->lock, flags);
-}
-
-static void gsvm_vram_folio_split(struct folio *head, struct folio *tail)
-{
-	/* A page carries nothing of ours: that is all there is to inherit. */
-	if (!tail)
-		return;
-	tail->pgmap = head->pgmap;
-	tail->page.mapping = head->page.mapping;
-}
-
-static const struct dev_pagemap_ops gsvm_vram_pagemap_ops = {
-	.folio_free = gsvm_vram_folio_free,
-	.migrate_to_ram = gsvm_migrate_to_ram,
-	.folio_split = gsvm_vram_folio_split,
-};
-
-/* ---- handing out ------------------------------------------------------------ */
-
-/**
- * gsvm_vram_low() - should somebody free chunks
- * @vram: VRAM
- * @want: chunks that are wanted beyond the reserve
- *
- * Return: whether the free ones are too few.
- */
-bool gsvm_vram_low(struct gsvm_vram *vram, unsigned int want)
-{
-	return READ_ONCE(vram->nr_free) < vram->nr_chunks / GSVM_VRAM_LOW + want;
-}
-
-/* A free chunk, out of any list, or NULL; the lock may be dropped and taken again. */
-static struct gsvm_vram_chunk *gsvm_vram_pop_locked(struct gsvm_vram *vram, unsigned long *flags)
-{
-	struct gsvm_vram_chunk *chunk;
-	LIST_HEAD(blocks);
-	int ret;
-
-	lockdep_assert_held(&vram->lock);
-
-	if (!vram->nr_free)
-		return NULL;
-	vram->nr_free--;
-	chunk = list_first_entry_or_null(&vram->free, struct gsvm_vram_chunk, link);
-	if (chunk)
-		return chunk;
-
-	/* So there is one that was never used. It is ours: it has been counted. */
-	spin_unlock_irqrestore(&vram->lock, *flags);
-	mutex_lock(&vram->buddy_lock);
-	ret = gpu_buddy_alloc_blocks(&vram->buddy, 0, vram->buddy.size, GSVM_BLOCK_SIZE,
-				     GSVM_BLOCK_SIZE, &blocks, 0);
-	mutex_unlock(&vram->buddy_lock);
-	spin_lock_irqsave(&vram->lock, *flags);
-	if (ret) {
-		vram->nr_free++;
-		return NULL;
-	}
-	chunk = &vram->chunk[gpu_buddy_block_offset(list_first_entry(&blocks,
-								     struct gpu_buddy_block,
-								     link)) / GSVM_BLOCK_SIZE];
-	chunk->buddy = list_first_entry(&blocks, struct gpu_buddy_block, link);
-	list_del_init(&chunk->buddy->link);
-	return chunk;
-}
-
-static void gsvm_vram_wake_evictor(struct gsvm_vram *vram)
-{
-	if (gsvm_vram_low(vram, 0) && !READ_ONCE(vram->closing))
-		queue_work(system_dfl_wq, &vram->evict_work);
-}
-
-/**
- * gsvm_vram_reserve() - get the chunk for a block
- * @vram: VRAM
- * @owner: the block
- * @hint: chunk that it had last, or NULL
- *
- * Evicts nothing; gsvm_evict_reserve() does.
- *
- * Return: the chunk, to be given back by gsvm_vram_release(); NULL if none is
- * free.
- */
-struct gsvm_vram_chunk *gsvm_vram_reserve(struct gsvm_vram *vram, struct gsvm_block *owner,
-					  struct gsvm_vram_chunk *hint)
-{
-	struct gsvm_vram_chunk *chunk = NULL;
-	unsigned long flags;
-
-	spin_lock_irqsave(&vram->lock, flags);
-	if (vram->closing)
-		goto out;
-	if (hint && hint->owner == owner && hint->use == GSVM_CHUNK_OWNED) {
-		/* An evicted block's pages do not hurry back into the chunk that is emptied. */
-		chunk = hint->evicting ? NULL : hint;
-	} else {
-		chunk = gsvm_vram_pop_locked(vram, &flags);
-		if (chunk) {
-			chunk->use = GSVM_CHUNK_OWNED;
-			chunk->owner = owner;
-			chunk->asid = owner->mirror->vm->asid;
-			chunk->start = owner->start;
-		}
-	}
-	if (chunk) {
-		chunk->pins++;
-		chunk->referenced = true;
-		list_move_tail(&chunk->link, &vram->lru);
-	}
-out:
-	spin_unlock_irqrestore(&vram->lock, flags);
-	gsvm_vram_wake_evictor(vram);
-	return chunk;
-}
-
-/**
- * gsvm_vram_reserve_mixed() - get a chunk for single pages
- * @vram: VRAM
- *
- * Return: a chunk with room for one page at least, unless others take it first;
- * to be given back by gsvm_vram_release(); NULL if there is none.
- */
-struct gsvm_vram_chunk *gsvm_vram_reserve_mixed(struct gsvm_vram *vram)
-{
-	struct gsvm_vram_chunk *chunk = NULL;
-	unsigned long flags;
-
-	spin_lock_irqsave(&vram->lock, flags);
-	if (vram->closing)
-		goto out;
-	chunk = list_first_entry_or_null(&vram->partial, struct gsvm_vram_chunk, partial);
-	if (!chunk) {
-		chunk = gsvm_vram_pop_locked(vram, &flags);
-		if (chunk) {
-			chunk->use = GSVM_CHUNK_MIXED;
-			list_add_tail(&chunk->partial, &vram->partial);
-		}
-	}
-	if (chunk) {
-		chunk->pins++;
-		chunk->referenced = true;
-		list_move_tail(&chunk->link, &vram->lru);
-	}
-out:
-	spin_unlock_irqrestore(&vram->lock, flags);
-	gsvm_vram_wake_evictor(vram);
-	return chunk;
-}
-
-/**
- * gsvm_vram_release() - end a reservation
- * @chunk: reserved chunk or NULL; pages taken from it stay
- */
-void gsvm_vram_release(struct gsvm_vram_chunk *chunk)
-{
-	unsigned long flags;
-
-	if (!chunk)
-		return;
-	spin_lock_irqsave(&chunk->vram->lock, flags);
-	chunk->pins--;
-	gsvm_chunk_settle_locked(chunk);
-	spin_unlock_irqrestore(&chunk->vram->lock, flags);
-}
-
-/**
- * gsvm_vram_disown() - a block goes away
- * @chunk: chunk that it had last, or NULL
- * @owner: the block
- *
- * Another block may come to lie at its place in memory, and is not its heir.
- */
-void gsvm_vram_disown(struct gsvm_vram_chunk *chunk, const struct gsvm_block *owner)
-{
-	unsigned long flags;
-
-	if (!chunk)
-		return;
-	spin_lock_irqsave(&chunk->vram->lock, flags);
-	if (chunk->owner == owner)
-		chunk->owner = NULL;
-	spin_unlock_irqrestore(&chunk->vram->lock, flags);
-}
-
-/* Pages @first.. of @chunk have been marked as used: make a folio of them. */
-static struct folio *gsvm_vram_folio(struct gsvm_vram_chunk *chunk, unsigned int first,
-				     unsigned int order)
-{
-	struct page *page = pfn_to_page(gsvm_chunk_pfn(chunk) + first);
-
-	/* Not yet page_folio(): it may still say that it was part of a large one. */
-	zone_device_folio_init((struct folio *)page, &chunk->vram->pgmap, order);
-	return page_folio(page);
-}
-
-/**
- * gsvm_vram_take() - take certain pages of a chunk
- * @chunk: reserved for a block
- * @first: first page, a multiple of 1 << @order
- * @order: 0 or the order of a whole chunk
- *
- * Return: the folio, locked, with one reference, its content undefined; NULL if
- * the pages are in use or on their way out.
- */
-struct folio *gsvm_vram_take(struct gsvm_vram_chunk *chunk, unsigned int first, unsigned int order)
-{
-	unsigned int nr = 1u << order;
-	unsigned long flags;
-	bool free;
-
-	spin_lock_irqsave(&chunk->vram->lock, flags);
-	free = !chunk->evicting &&
-	       find_next_bit(chunk->used, first + nr, first) >= first + nr;
-	if (free) {
-		bitmap_set(chunk->used, first, nr);
-		chunk->nr_used += nr;
-	}
-	spin_unlock_irqrestore(&chunk->vram->lock, flags);
-	return free ? gsvm_vram_folio(chunk, first, order) : NULL;
-}
-
-/**
- * gsvm_vram_take_any() - take any page of a mixed chunk
- * @chunk: from gsvm_vram_reserve_mixed()
- *
- * Return: as for gsvm_vram_take().
- */
-struct folio *gsvm_vram_take_any(struct gsvm_vram_chunk *chunk)
-{
-	unsigned long flags;
-	unsigned int i;
-
-	spin_lock_irqsave(&chunk->vram->lock, flags);
-	i = find_first_zero_bit(chunk->used, GSVM_CHUNK_PAGES);
-	if (chunk->evicting)
-		i = GSVM_CHUNK_PAGES;
-	if (i < GSVM_CHUNK_PAGES) {
-		__set_bit(i, chunk->used);
-		if (++chunk->nr_used == GSVM_CHUNK_PAGES)
-			list_del_init(&chunk->partial);
-	}
-	spin_unlock_irqrestore(&chunk->vram->lock, flags);
-	return i < GSVM_CHUNK_PAGES ? gsvm_vram_folio(chunk, i, 0) : NULL;
-}
-
-/**
- * gsvm_vram_touch() - the device uses a page
- * @vram: VRAM
- * @pfn: frame of one of its pages
- */
-void gsvm_vram_touch(struct gsvm_vram *vram, unsigned long pfn)
-{
-	WRITE_ONCE(gsvm_vram_chunk(vram, pfn)->referenced, true);
-}
-
-/* ---- for eviction ------------------------------------------------------------ */
-
-/**
- * gsvm_vram_victim() - choose the chunk to evict
- * @vram: VRAM
- *
- * The least recently used, with a second chance for what the device has used
- * since the last look.
- *
- * Return: the chunk, pinned and marked, to be given back by
- * gsvm_vram_victim_done(); NULL if there is none.
- */
-struct gsvm_vram_chunk *gsvm_vram_victim(struct gsvm_vram *vram)
-{
-	struct gsvm_vram_chunk *chunk, *next, *victim = NULL;
-	unsigned long flags;
-	unsigned int round;
-	LIST_HEAD(spared);
-
-	spin_lock_irqsave(&vram->lock, flags);
-	for (round = 0; round < 2 && !victim; round++) {
-		list_for_each_entry_safe(chunk, next, &vram->lru, link) {
-			if (chunk->pins || chunk->evicting || chunk->nr_used == chunk->nr_kept)
-				continue;
-			if (chunk->referenced) {
-				chunk->referenced = false;
-				list_move_tail(&chunk->link, &spared);
-				continue;
-			}
-			victim = chunk;
-			break;
-		}
-		list_splice_tail_init(&spared, &vram->lru);
-	}
-	if (victim) {
-		list_del_init(&victim->partial);
-		victim->evicting = true;
-		victim->pins++;
-	}
-	spin_unlock_irqrestore(&vram->lock, flags);
-	return victim;
-}
-
-/**
- * gsvm_vram_victim_done() - the eviction of a chunk has ended
- * @chunk: chunk; what could not be moved is still in it
- */
-void gsvm_vram_victim_done(struct gsvm_vram_chunk *chunk)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&chunk->vram->lock, flags);
-	chunk->evicting = false;
-	chunk->pins--;
-	if (!list_empty(&chunk->link))
-		list_move_tail(&chunk->link, &chunk->vram->lru);
-	gsvm_chunk_settle_locked(chunk);
-	spin_unlock_irqrestore(&chunk->vram->lock, flags);
-}
-
-/**
- * gsvm_vram_used_pfns() - list the pages of a chunk
- * @chunk: chunk from gsvm_vram_victim(): none is added, some may go
- * @pfn: out, GSVM_CHUNK_PAGES entries: their frames, ascending
- *
- * Return: how many.
- */
-unsigned int gsvm_vram_used_pfns(struct gsvm_vram_chunk *chunk, unsigned long *pfn)
-{
-	struct gsvm_vram *vram = chunk->vram;
-	unsigned long base = gsvm_chunk_pfn(chunk), flags;
-	unsigned int i, n = 0;
-
-	spin_lock_irqsave(&vram->lock, flags);
-	for_each_set_bit(i, chunk->used, GSVM_CHUNK_PAGES)
-		if (base + i < vram->first_pfn + vram->nr_pages - GSVM_VRAM_KEPT)
-			pfn[n++] = base + i;
-	spin_unlock_irqrestore(&vram->lock, flags);
-	return n;
-}
-
-/**
- * gsvm_vram_is_whole() - is a chunk one 2 MiB page
- * @chunk: chunk from gsvm_vram_victim(): it can be split at any time, but nothing
- *	becomes whole in it
- *
- * Return: whether it was at the time of the call.
- */
-bool gsvm_vram_is_whole(struct gsvm_vram_chunk *chunk)
-{
-	struct gsvm_vram *vram = chunk->vram;
-	unsigned long flags;
-	bool whole;
-
-	spin_lock_irqsave(&vram->lock, flags);
-	whole = chunk->use == GSVM_CHUNK_OWNED && bitmap_full(chunk->used, GSVM_CHUNK_PAGES) &&
-		folio_test_large(page_folio(pfn_to_page(gsvm_chunk_pfn(chunk))));
-	spin_unlock_irqrestore(&vram->lock, flags);
-	return whole;
-}
-
-/**
- * gsvm_vram_free_bytes() - how much VRAM is free
- * @vram: VRAM
- *
- * Return: bytes, single pages in used chunks included.
- */
-u64 gsvm_vram_free_bytes(struct gsvm_vram *vram)
-{
-	u64 used = 0;
-	unsigned int i;
-
-	for (i = 0; i < vram->nr_chunks; i++)
-		used += READ_ONCE(vram->chunk[i].nr_used);
-	return (vram->nr_pages - used) << PAGE_SHIFT;
 }
 
 /**
@@ -597,53 +120,10 @@ void gsvm_vram_show(struct gsvm_device *gdev, struct seq_file *m)
 		   atomic64_read(&vram->lost));
 }
 
-/* ---- life ---------------------------------------------------------------------- */
-
-static void gsvm_vram_release_memory(void *data)
-{
-	struct gsvm_vram *vram = data;
-	unsigned int i;
-
-	for (i = 0; i < vram->nr_chunks; i++)
-		if (vram->chunk[i].buddy)
-			gpu_buddy_free_block(&vram->buddy, vram->chunk[i].buddy);
-	gpu_buddy_fini(&vram->buddy);
-	mutex_destroy(&vram->buddy_lock);
-}
-
-/* The last chunk is never the buddy's: the driver's own pages are in it. */
-static int gsvm_vram_chunks_init(struct gsvm_vram *vram)
-{
-	struct gsvm_vram_chunk *last = &vram->chunk[vram->nr_chunks - 1];
-	unsigned int i;
-	int ret;
-
-	for (i = 0; i < vram->nr_chunks; i++) {
-		vram->chunk[i].vram = vram;
-		INIT_LIST_HEAD(&vram->chunk[i].link);
-		INIT_LIST_HEAD(&vram->chunk[i].partial);
-	}
-	bitmap_set(last->used, GSVM_CHUNK_PAGES - GSVM_VRAM_KEPT, GSVM_VRAM_KEPT);
-	last->nr_used = GSVM_VRAM_KEPT;
-	last->nr_kept = GSVM_VRAM_KEPT;
-	last->use = GSVM_CHUNK_MIXED;
-	list_add_tail(&last->link, &vram->lru);
-	list_add_tail(&last->partial, &vram->partial);
-	vram->nr_free = vram->nr_chunks - 1;
-
-	mutex_init(&vram->buddy_lock);
-	ret = gpu_buddy_init(&vram->buddy, (u64)vram->nr_free * GSVM_BLOCK_SIZE, GSVM_BLOCK_SIZE);
-	if (ret)
-		return ret;
-	return devm_add_action_or_reset(&vram->gdev->pdev->dev, gsvm_vram_release_memory, vram);
-}
-
-static int gsvm_vram_pages_init(struct gsvm_vram *vram)
+static int gsvm_vram_bar_init(struct gsvm_vram *vram)
 {
 	struct pci_dev *pdev = vram->gdev->pdev;
 	u64 size = (u64)vram->nr_pages << PAGE_SHIFT;
-	struct resource *res;
-	void *ret;
 
 	vram->bar = devm_memremap(&pdev->dev, pci_resource_start(pdev, GSVM_BAR_VRAM), size,
 				  MEMREMAP_WC);
@@ -652,20 +132,6 @@ static int gsvm_vram_pages_init(struct gsvm_vram *vram)
 	get_random_bytes(vram->cookie, sizeof(vram->cookie));
 	memcpy(vram->bar + size - (GSVM_VRAM_KEPT << PAGE_SHIFT), vram->cookie,
 	       sizeof(vram->cookie));
-
-	res = devm_request_free_mem_region(&pdev->dev, &iomem_resource, size);
-	if (IS_ERR(res))
-		return PTR_ERR(res);
-	vram->pgmap.type = MEMORY_DEVICE_PRIVATE;
-	vram->pgmap.range.start = res->start;
-	vram->pgmap.range.end = res->end;
-	vram->pgmap.nr_range = 1;
-	vram->pgmap.ops = &gsvm_vram_pagemap_ops;
-	vram->pgmap.owner = (void *)gsvm_vram_owner();
-	ret = devm_memremap_pages(&pdev->dev, &vram->pgmap);
-	if (IS_ERR(ret))
-		return PTR_ERR(ret);
-	vram->first_pfn = PHYS_PFN(vram->pgmap.range.start);
 	return 0;
 }
 
@@ -700,10 +166,6 @@ int gsvm_vram_init(struct gsvm_device *gdev)
 	vram->gdev = gdev;
 	vram->nr_chunks = nr;
 	vram->nr_pages = (unsigned long)nr * GSVM_CHUNK_PAGES;
-	spin_lock_init(&vram->lock);
-	INIT_LIST_HEAD(&vram->free);
-	INIT_LIST_HEAD(&vram->lru);
-	INIT_LIST_HEAD(&vram->partial);
 	INIT_WORK(&vram->evict_work, gsvm_evict_work);
 	gsvm_stream_init(&vram->stream);
 	gsvm_move_cache_init(&vram->moves);
@@ -715,7 +177,9 @@ int gsvm_vram_init(struct gsvm_device *gdev)
 	ret = gsvm_vram_chunks_init(vram);
 	if (ret)
 		return ret;
-	ret = gsvm_vram_pages_init(vram);
+	ret = gsvm_vram_bar_init(vram);
+	if (!ret)
+		ret = gsvm_vram_pages_init(vram);
 	if (ret) {
 		drm_warn(&gdev->drm, "VRAM is not used: no struct pages for it (error %d)\n", ret);
 		return 0;

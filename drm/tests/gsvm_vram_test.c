@@ -20,6 +20,7 @@
 #include "gsvm_test.h"
 #include "gsvm_test_mirror.h"
 #include "gsvm_vram.h"
+#include "gsvm_vram_page.h"
 
 /* ---- Blocks with pages in both kinds of memory --------------------------------- */
 
