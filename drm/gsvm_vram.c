@@ -19,6 +19,8 @@
  * - *in VRAM*: a device-private entry. The GPU maps the VRAM offset.
  * - *moving out*: a migration entry to the VRAM page, locked and unmapped
  *   everywhere; the system page is locked and being written. No entry in the GPU.
+ * - *moving across*: likewise, but what is being written is a VRAM page of another
+ *   GPU, locked as well.
  *
  * ============  =============================  ==================================
  * from, to      by whom                        holding
@@ -32,6 +34,12 @@
  *               gsvm_evict_chunk()
  * moving out    the same                       the same
  * to system
+ * in VRAM to    gsvm_move_across(), called by  mmap_lock (read), the page's lock
+ * moving        a GPU's fault or a prefetch    and its successor's
+ * across, to
+ * in VRAM of
+ * another GPU;
+ * or back
  * any to        the process: munmap, exit,     its own locks; the page is freed
  * absent        madvise                        with the last reference
  * ============  =============================  ==================================
@@ -58,9 +66,10 @@
  * pages are freed under page table locks: so a chunk that was used is kept on a
  * list of free ones and goes back to the buddy only at the end.
  *
- * The last two pages are the driver's: one for the copy engines' self-test, and
+ * The last two pages are the driver's: one for the copy engines' tests, and
  * one with a cookie. If the device dies, the cookie tells whether VRAM still
- * reads, or the BAR answers with something else.
+ * reads, or the BAR answers with something else; and another GPU that is to read
+ * VRAM through the BAR shows by it that it can (gsvm_peer.c).
  */
 
 #include <linux/io.h>
@@ -82,9 +91,6 @@
 #include "gsvm_move.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
-
-/* Pages at the end of VRAM that the driver keeps. */
-#define GSVM_VRAM_KEPT		2
 
 /* The driver begins to evict when less than one chunk in so many is free. */
 #define GSVM_VRAM_LOW		16
@@ -567,8 +573,7 @@ bool gsvm_vram_readable(struct gsvm_vram *vram)
 {
 	u64 found[ARRAY_SIZE(vram->cookie)];
 
-	memcpy(found, vram->bar + ((vram->nr_pages - GSVM_VRAM_KEPT) << PAGE_SHIFT),
-	       sizeof(found));
+	memcpy(found, vram->bar + gsvm_vram_cookie_offset(vram), sizeof(found));
 	return !memcmp(found, vram->cookie, sizeof(found));
 }
 
@@ -650,8 +655,7 @@ static int gsvm_vram_pages_init(struct gsvm_vram *vram)
 	if (IS_ERR(vram->bar))
 		return PTR_ERR(vram->bar);
 	get_random_bytes(vram->cookie, sizeof(vram->cookie));
-	memcpy(vram->bar + size - (GSVM_VRAM_KEPT << PAGE_SHIFT), vram->cookie,
-	       sizeof(vram->cookie));
+	memcpy(vram->bar + gsvm_vram_cookie_offset(vram), vram->cookie, sizeof(vram->cookie));
 
 	res = devm_request_free_mem_region(&pdev->dev, &iomem_resource, size);
 	if (IS_ERR(res))
@@ -675,6 +679,7 @@ static void gsvm_vram_free_moves(struct drm_device *drm, void *data)
 	struct gsvm_vram *vram = data;
 
 	gsvm_move_cache_fini(&vram->moves);
+	gsvm_peer_fini(&vram->peers);
 }
 
 /**
@@ -708,6 +713,7 @@ int gsvm_vram_init(struct gsvm_device *gdev)
 	gsvm_stream_init(&vram->stream);
 	gsvm_move_cache_init(&vram->moves);
 	gsvm_split_init(&vram->split);
+	gsvm_peer_init(&vram->peers);
 	ret = drmm_add_action_or_reset(&gdev->drm, gsvm_vram_free_moves, vram);
 	if (ret)
 		return ret;

@@ -11,6 +11,7 @@
 #include <linux/workqueue.h>
 
 #include "gsvm_move.h"
+#include "gsvm_peer.h"
 #include "gsvm_pt.h"
 #include "gsvm_split.h"
 #include "gsvm_stream.h"
@@ -21,6 +22,9 @@ struct seq_file;
 
 /* Chunks are as large as blocks: a block's pages can lie in one as they lie in it. */
 #define GSVM_CHUNK_PAGES	GSVM_BLOCK_PAGES
+
+/* Pages at the end of VRAM that the driver keeps. */
+#define GSVM_VRAM_KEPT		2
 
 /**
  * enum gsvm_chunk_use - what a chunk of VRAM is used for
@@ -93,6 +97,7 @@ struct gsvm_vram_chunk {
  * @stream: what CPU threads fetch back, gsvm_stream.c
  * @moves: moves that can be used again, gsvm_move.c
  * @split: splits 2 MiB pages that an access cannot bring back, gsvm_split.c
+ * @peers: what is known of the other GPUs' VRAM, gsvm_peer.c
  * @nr_chunks: number of chunks
  * @chunk: the chunks
  */
@@ -119,6 +124,7 @@ struct gsvm_vram {
 	struct gsvm_stream_table stream;
 	struct gsvm_move_cache moves;
 	struct gsvm_split split;
+	struct gsvm_peers peers;
 	unsigned int nr_chunks;
 	struct gsvm_vram_chunk chunk[] __counted_by(nr_chunks);
 };
@@ -152,6 +158,12 @@ const void *gsvm_vram_owner(void);
 static inline bool gsvm_vram_has(const struct gsvm_vram *vram, unsigned long pfn)
 {
 	return vram && pfn - vram->first_pfn < vram->nr_pages;
+}
+
+/* Offset of what tells whether VRAM reads. */
+static inline u64 gsvm_vram_cookie_offset(const struct gsvm_vram *vram)
+{
+	return (u64)(vram->nr_pages - GSVM_VRAM_KEPT) << PAGE_SHIFT;
 }
 
 /* Offset of a page of this VRAM. */
