@@ -9,6 +9,8 @@
  * - *stats*: the device's statistics registers
  * - *vms*: address spaces with their counters
  * - *queues*: hardware queues with their error records
+ * - *peers*: pages that were copied from other GPUs' VRAM, directly and by way of
+ *   system memory
  * - *wedge*: write 1 to declare the device dead, as its silence would
  */
 
@@ -24,6 +26,7 @@
 #include "gsvm_debugfs.h"
 #include "gsvm_device.h"
 #include "gsvm_hw.h"
+#include "gsvm_peer.h"
 #include "gsvm_queue.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
@@ -132,11 +135,18 @@ static int gsvm_debugfs_show_queues(struct seq_file *m, void *unused)
 	return 0;
 }
 
+static int gsvm_debugfs_show_peers(struct seq_file *m, void *unused)
+{
+	gsvm_peer_show(gsvm_debugfs_device(m), m);
+	return 0;
+}
+
 static const struct drm_debugfs_info gsvm_debugfs_files[] = {
 	{ "device", gsvm_debugfs_show_device },
 	{ "stats", gsvm_debugfs_show_stats },
 	{ "vms", gsvm_debugfs_show_vms },
 	{ "queues", gsvm_debugfs_show_queues },
+	{ "peers", gsvm_debugfs_show_peers },
 };
 
 static int gsvm_debugfs_wedge(void *data, u64 value)

@@ -48,6 +48,9 @@
  *    also under the kernel's page table locks; &gsvm_move_cache.lock (spinlock):
  *    moves that nobody uses. None of them is taken under another.
  *
+ * &gsvm_peers.lock (mutex) comes between 5 and 6: two GPUs are tried out with pages
+ * locked, by a copy, and memory is allocated under it.
+ *
  * &gsvm_vram.buddy_lock (mutex) is taken with none of the driver's locks held,
  * and allocates.
  *

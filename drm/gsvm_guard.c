@@ -24,6 +24,9 @@
  *   end of the guard. Where they may not sleep, they refuse, and the OOM reaper
  *   goes on elsewhere.
  *
+ * On its way to another GPU's VRAM (gsvm_move_across.c) a page is in the same danger
+ * and guarded in the same way, by a block of whichever GPU moves it.
+ *
  * The race between the two is decided as for any other user of the notifiers: the guard
  * reads the notifier's sequence, then marks the block under its lock, then looks at
  * the sequence again. An unmapping that came before is seen then, one that comes

@@ -59,9 +59,11 @@ static bool gsvm_look_movable(struct page *page)
 	       !folio_maybe_mapped_shared(folio) && !folio_maybe_dma_pinned(folio);
 }
 
+/* In system memory or in the VRAM of another GPU. */
 static bool gsvm_look_shared(struct page *page)
 {
-	return !is_zone_device_page(page) && folio_maybe_mapped_shared(page_folio(page));
+	return (!is_zone_device_page(page) || gsvm_vram_owns(page)) &&
+	       folio_maybe_mapped_shared(page_folio(page));
 }
 
 /* Pages @i to behind @end, of which all are alike. */

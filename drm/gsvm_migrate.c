@@ -9,10 +9,12 @@
  *
  * *The device's fault* (gsvm_migrate_fault()) looks at the block first
  * (gsvm_look.c). If nothing is worth moving, nothing is touched, and no VRAM taken
- * from anybody. Otherwise all that can go goes, holes around a write included.
- * Whatever comes of it, gsvm_populate() then maps what it finds. What the device
- * wants and another GPU has in its VRAM comes to system memory, and this fault
- * leaves it there: both want it. Faults in one block move one after the other, by
+ * from anybody. Otherwise all that can go goes, holes around a write included, and
+ * what another GPU has in its VRAM first (gsvm_move_across.c). Whatever comes of it,
+ * gsvm_populate() then maps what it finds. What the device wants and is still in
+ * another GPU's VRAM, because the block shall not go to VRAM now or those pages
+ * cannot, comes to system memory: the device has no other way to it. Faults in one
+ * block move one after the other, by
  * &gsvm_block.move_lock: else each would take the other's pages out of his hands,
  * and map them where they are.
  *
@@ -99,6 +101,20 @@ struct gsvm_wish {
 	DECLARE_BITMAP(write, GSVM_BLOCK_PAGES);
 };
 
+/**
+ * struct gsvm_plan - what a fault moves of one mapping in a block
+ * @start: first byte that goes to VRAM, if anything does
+ * @end: byte behind the last; @start if nothing does
+ * @across_start: first byte of what is in the VRAM of other GPUs, likewise
+ * @across_end: byte behind the last, likewise
+ */
+struct gsvm_plan {
+	unsigned long start;
+	unsigned long end;
+	unsigned long across_start;
+	unsigned long across_end;
+};
+
 /* Is there a page that the device wants to write and that does not exist yet? */
 static bool gsvm_migrate_empty(const struct gsvm_look *look, const struct gsvm_wish *wish)
 {
@@ -154,15 +170,29 @@ static struct vm_area_struct *gsvm_migrate_vma(struct gsvm_vm *vm, struct gsvm_b
 	return vma && gsvm_migrate_movable(vma) ? vma : NULL;
 }
 
+/* Where in a block is what other GPUs have; a 2 MiB page as a whole. */
+static void gsvm_migrate_foreign(const struct gsvm_block *block,
+				 const struct gsvm_look_found *found, unsigned long *start,
+				 unsigned long *end)
+{
+	*start = block->start;
+	*end = block->start + (found->foreign_huge ? GSVM_BLOCK_SIZE : 0);
+	if (found->foreign && !found->foreign_huge) {
+		*start = block->start + ((unsigned long)found->foreign_first << PAGE_SHIFT);
+		*end = block->start + ((found->foreign_last + 1ul) << PAGE_SHIFT);
+	}
+}
+
 /* See what there is to move, before VRAM is reserved for it. */
 static bool gsvm_migrate_plan(struct gsvm_move *move, struct gsvm_vm *vm,
-			      struct gsvm_block *block, const struct gsvm_wish *wish)
+			      struct gsvm_block *block, const struct gsvm_wish *wish,
+			      struct gsvm_plan *plan)
 {
 	struct gsvm_look_found found;
 	struct vm_area_struct *vma;
 	unsigned long start, end;
-	bool wanted = false;
 
+	*plan = (struct gsvm_plan) {};
 	mmap_read_lock(vm->mm);
 	vma = gsvm_migrate_vma(vm, block, wish);
 	if (!vma)
@@ -179,16 +209,18 @@ static bool gsvm_migrate_plan(struct gsvm_move *move, struct gsvm_vm *vm,
 		start = max(start, move->fill_start);
 		end = min(end, move->fill_end);
 	}
-	move->args.start = start;
-	move->args.end = end;
-	wanted = start < end && (found.movable || gsvm_migrate_empty(&move->look, wish));
+	if (start < end && (found.movable || gsvm_migrate_empty(&move->look, wish))) {
+		plan->start = start;
+		plan->end = end;
+	}
+	gsvm_migrate_foreign(block, &found, &plan->across_start, &plan->across_end);
 out:
 	mmap_read_unlock(vm->mm);
-	return wanted;
+	return plan->start < plan->end || plan->across_start < plan->across_end;
 }
 
 static void gsvm_migrate_do(struct gsvm_move *move, struct gsvm_block *block,
-			    const struct gsvm_wish *wish)
+			    const struct gsvm_wish *wish, const struct gsvm_plan *plan)
 {
 	struct mm_struct *mm = move->vm->mm;
 	struct vm_area_struct *vma;
@@ -198,11 +230,15 @@ static void gsvm_migrate_do(struct gsvm_move *move, struct gsvm_block *block,
 	mmap_read_lock(mm);
 	vma = gsvm_migrate_vma(move->vm, block, wish);
 	if (vma) {
-		start = max(move->args.start, vma->vm_start);
-		end = min(move->args.end, vma->vm_end);
 		bitmap_copy(move->stay[0], move->look.shared, GSVM_BLOCK_PAGES);
+		start = max(plan->across_start, vma->vm_start);
+		end = min(plan->across_end, vma->vm_end);
+		if (start < end)
+			moved = gsvm_move_across(move, vma, start, end);
+		start = max(plan->start, vma->vm_start);
+		end = min(plan->end, vma->vm_end);
 		if (start < end && !gsvm_move_in_begin(move, vma, start, end))
-			moved = gsvm_move_in_end(move);
+			moved += gsvm_move_in_end(move);
 	}
 	mmap_read_unlock(mm);
 	/* There was something, and it would not go. */
@@ -240,13 +276,14 @@ static void gsvm_migrate_in(struct gsvm_move *move, struct gsvm_vm *vm, struct g
 			    const struct gsvm_wish *wish)
 {
 	struct gsvm_wish rest = *wish, part;
+	struct gsvm_plan plan;
 
 	while (gsvm_migrate_next(vm, block, &rest, &part)) {
-		if (!gsvm_migrate_plan(move, vm, block, &part))
+		if (!gsvm_migrate_plan(move, vm, block, &part, &plan))
 			continue;
 		if (gsvm_move_reserve(move, vm, block->start, block->start + GSVM_BLOCK_SIZE))
 			return;
-		gsvm_migrate_do(move, block, &part);
+		gsvm_migrate_do(move, block, &part, &plan);
 		gsvm_move_release(move);
 	}
 }
@@ -264,17 +301,16 @@ static void gsvm_migrate_span(const struct gsvm_wish *wish, const struct gsvm_bl
 	*end = min(*end, vma->vm_end);
 }
 
-/* Bring what is in the VRAM of other GPUs to where both can reach it. Returns whether any came. */
-static bool gsvm_migrate_fetch(struct gsvm_move *move, struct gsvm_vm *vm,
+/* Bring what is in the VRAM of other GPUs to where both can reach it. */
+static void gsvm_migrate_fetch(struct gsvm_move *move, struct gsvm_vm *vm,
 			       struct gsvm_block *block, const struct gsvm_wish *wish)
 {
 	struct gsvm_look_found found;
 	struct vm_area_struct *vma;
 	unsigned long start, end;
-	unsigned int moved = 0;
+	unsigned int moved;
 
 	move->keep = move->vram;
-	move->access = true;
 	mmap_read_lock(vm->mm);
 	vma = gsvm_migrate_vma(vm, block, wish);
 	if (!vma)
@@ -282,15 +318,10 @@ static bool gsvm_migrate_fetch(struct gsvm_move *move, struct gsvm_vm *vm,
 	gsvm_migrate_span(wish, block, vma, &start, &end);
 	if (gsvm_look_at(&move->look, block, move->vram, start, end, &found) || !found.foreign)
 		goto out;
-	/* As for the CPU: a 2 MiB page as a whole. */
-	start = found.foreign_huge ? block->start :
-		block->start + ((unsigned long)found.foreign_first << PAGE_SHIFT);
-	end = found.foreign_huge ? block->start + GSVM_BLOCK_SIZE :
-	      block->start + ((found.foreign_last + 1ul) << PAGE_SHIFT);
+	gsvm_migrate_foreign(block, &found, &start, &end);
 	gsvm_move_out(move, vma, start, end, &moved);
 out:
 	mmap_read_unlock(vm->mm);
-	return moved;
 }
 
 /**
@@ -319,12 +350,15 @@ void gsvm_migrate_fault(struct gsvm_vm *vm, struct gsvm_block *block, struct gsv
 	bitmap_copy(wish.read, req->read, GSVM_BLOCK_PAGES);
 	bitmap_copy(wish.write, req->write, GSVM_BLOCK_PAGES);
 	move = gsvm_move_get(vm->gdev->vram);
-	if (move && fetch && gsvm_migrate_fetch(move, vm, block, &wish))
-		in = false;
-	if (move && in && gsvm_policy_memcg_enter(vm, GSVM_BLOCK_PAGES)) {
+	if (!move)
+		goto out;
+	move->access = true;
+	if (in && gsvm_policy_memcg_enter(vm, GSVM_BLOCK_PAGES)) {
 		gsvm_migrate_in(move, vm, block, &wish);
 		gsvm_policy_memcg_exit(vm, GSVM_BLOCK_PAGES);
 	}
+	if (fetch)
+		gsvm_migrate_fetch(move, vm, block, &wish);
 	gsvm_move_put(move);
 out:
 	mutex_unlock(&block->move_lock);

@@ -19,7 +19,8 @@
  * destination, and the kernel puts it back where it was. The copies are complete
  * before migrate_vma_pages(), so a copy that failed leaves everything as it was, too.
  *
- * The way *out* is in gsvm_move_out.c.
+ * The way *out* is in gsvm_move_out.c, that from another GPU's VRAM in
+ * gsvm_move_across.c.
  *
  * Our own notifiers are called by the kernel at the beginning of both, and take
  * the pages from the GPU. They know moves in by the mark, and keep what is in
@@ -94,6 +95,7 @@ void gsvm_move_free(struct gsvm_move *move)
 {
 	if (!move)
 		return;
+	gsvm_xfer_free(move->bounce);
 	gsvm_xfer_free(move->xfer);
 	kvfree(move);
 }
@@ -239,17 +241,6 @@ int gsvm_move_reserve(struct gsvm_move *move, struct gsvm_vm *vm, unsigned long 
 
 /* ---- to VRAM ------------------------------------------------------------------- */
 
-static unsigned int gsvm_move_block_of(const struct gsvm_move *move, unsigned int i)
-{
-	return (move->args.start + ((unsigned long)i << PAGE_SHIFT) - move->base) >>
-	       GSVM_BLOCK_SHIFT;
-}
-
-static unsigned int gsvm_move_page_of(const struct gsvm_move *move, unsigned int i)
-{
-	return ((move->args.start >> PAGE_SHIFT) + i) % GSVM_BLOCK_PAGES;
-}
-
 /* KSM compares the pages that it knows: the CPU has to reach them. */
 static bool gsvm_move_in_suitable(const struct folio *folio)
 {
@@ -310,8 +301,16 @@ static struct folio *gsvm_move_in_take_mixed(struct gsvm_move *move)
 	return move->mixed ? gsvm_vram_take_any(move->mixed) : NULL;
 }
 
-/* VRAM for page @i of the move; @own: the block's own chunk may be used. */
-static struct folio *gsvm_move_in_take(struct gsvm_move *move, unsigned int i, bool huge, bool own)
+/**
+ * gsvm_move_take() - take VRAM for a page
+ * @move: move with its reservations
+ * @i: page of the move
+ * @huge: a 2 MiB page, which begins its block
+ * @own: a small page may lie in the block's own chunk, gsvm_move_own()
+ *
+ * Return: as for gsvm_vram_take(); NULL if there is none.
+ */
+struct folio *gsvm_move_take(struct gsvm_move *move, unsigned int i, bool huge, bool own)
 {
 	unsigned int b = gsvm_move_block_of(move, i);
 	struct folio *folio = NULL;
@@ -323,24 +322,25 @@ static struct folio *gsvm_move_in_take(struct gsvm_move *move, unsigned int i, b
 	return folio ? folio : gsvm_move_in_take_mixed(move);
 }
 
-/* Does a block get its chunk, or do single pages do? */
-static bool gsvm_move_in_own(struct gsvm_move *move, unsigned int first, unsigned int end)
+/**
+ * gsvm_move_own() - does a block get its chunk, or do single pages do
+ * @move: move with its reservations
+ * @b: block of the move
+ * @want: pages of it that are going to VRAM
+ *
+ * Return: whether it gets its chunk.
+ */
+bool gsvm_move_own(const struct gsvm_move *move, unsigned int b, unsigned int want)
 {
-	struct gsvm_vram_chunk *chunk = move->chunk[gsvm_move_block_of(move, first)];
-	unsigned int i, nr, want = 0;
+	const struct gsvm_vram_chunk *chunk = move->chunk[b];
 
-	if (!chunk || READ_ONCE(chunk->nr_used))
-		return chunk;
-	for (i = first; i < end; i += nr)
-		if (gsvm_move_in_wanted(move, i, &nr))
-			want += nr;
-	return want >= GSVM_MOVE_SPARSE;
+	return chunk && (READ_ONCE(chunk->nr_used) || want >= GSVM_MOVE_SPARSE);
 }
 
 static void gsvm_move_in_page(struct gsvm_move *move, unsigned int i, unsigned int nr, bool own)
 {
 	struct page *page = migrate_pfn_to_page(move->args.src[i]);
-	struct folio *to = gsvm_move_in_take(move, i, nr > 1, own);
+	struct folio *to = gsvm_move_take(move, i, nr > 1, own);
 
 	if (!to)
 		return;
@@ -354,9 +354,13 @@ static void gsvm_move_in_page(struct gsvm_move *move, unsigned int i, unsigned i
 /* Pages [@first, @end) of the move, which are of one block. */
 static void gsvm_move_in_block(struct gsvm_move *move, unsigned int first, unsigned int end)
 {
-	bool own = gsvm_move_in_own(move, first, end);
-	unsigned int i, nr;
+	unsigned int i, nr, want = 0;
+	bool own;
 
+	for (i = first; i < end; i += nr)
+		if (gsvm_move_in_wanted(move, i, &nr))
+			want += nr;
+	own = gsvm_move_own(move, gsvm_move_block_of(move, first), want);
 	for (i = first; i < end; i += nr)
 		if (gsvm_move_in_wanted(move, i, &nr))
 			gsvm_move_in_page(move, i, nr, own);

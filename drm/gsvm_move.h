@@ -26,6 +26,8 @@ struct gsvm_xfer;
  * @args: what the kernel is told; the arrays are behind this structure
  * @max_pages: room in each of the arrays
  * @xfer: the copies
+ * @bounce: those that bring pages of another GPU's VRAM to memory in between; made
+ *	at the first need
  * @base: start of the first block
  * @nr_blocks: blocks in use
  * @block: the blocks, with references
@@ -39,7 +41,7 @@ struct gsvm_xfer;
  *	know sets it to 0 before
  * @whole: on the way back, the range is one 2 MiB page, and guarded
  * @keep: on the way back, VRAM whose pages stay; or NULL
- * @access: on the way back, somebody wants to access the pages now
+ * @access: on the way back or across, somebody wants to access the pages now
  * @look: where pages are, for whoever makes the move
  * @link: on &gsvm_move_cache.list
  * @pfn: both arrays of &gsvm_move.args
@@ -50,6 +52,7 @@ struct gsvm_move {
 	struct migrate_vma args;
 	unsigned int max_pages;
 	struct gsvm_xfer *xfer;
+	struct gsvm_xfer *bounce;
 	unsigned long base;
 	unsigned int nr_blocks;
 	struct gsvm_block *block[GSVM_MOVE_BLOCKS];
@@ -80,7 +83,22 @@ struct gsvm_move_cache {
 	unsigned int nr;
 };
 
+/* Which of the blocks is page @i in? */
+static inline unsigned int gsvm_move_block_of(const struct gsvm_move *move, unsigned int i)
+{
+	return (move->args.start + ((unsigned long)i << PAGE_SHIFT) - move->base) >>
+	       GSVM_BLOCK_SHIFT;
+}
+
+/* Which page of its block is page @i? */
+static inline unsigned int gsvm_move_page_of(const struct gsvm_move *move, unsigned int i)
+{
+	return ((move->args.start >> PAGE_SHIFT) + i) % GSVM_BLOCK_PAGES;
+}
+
 bool gsvm_move_is_out(const struct mm_struct *mm);
+void gsvm_move_out_enter(const struct mm_struct *mm);
+void gsvm_move_out_exit(const struct mm_struct *mm);
 void gsvm_move_cache_init(struct gsvm_move_cache *cache);
 void gsvm_move_cache_fini(struct gsvm_move_cache *cache);
 struct gsvm_move *gsvm_move_get(struct gsvm_vram *vram);
@@ -91,6 +109,10 @@ int gsvm_move_reserve(struct gsvm_move *move, struct gsvm_vm *vm, unsigned long 
 		      unsigned long end);
 void gsvm_move_release(struct gsvm_move *move);
 void gsvm_move_drop(struct gsvm_move *move, unsigned int i);
+struct folio *gsvm_move_take(struct gsvm_move *move, unsigned int i, bool huge, bool own);
+bool gsvm_move_own(const struct gsvm_move *move, unsigned int b, unsigned int want);
+unsigned int gsvm_move_across(struct gsvm_move *move, struct vm_area_struct *vma,
+			      unsigned long start, unsigned long end);
 int gsvm_move_in_begin(struct gsvm_move *move, struct vm_area_struct *vma, unsigned long start,
 		       unsigned long end);
 unsigned int gsvm_move_in_end(struct gsvm_move *move);

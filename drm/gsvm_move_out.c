@@ -22,11 +22,6 @@
  * such: the copy is made at the engines' speed, the split would not be undone
  * (nothing joins VRAM pages again), and the device would lose its large entry.
  *
- * Between the VRAMs of two GPUs pages go through system memory. For a direct
- * copy, one GPU's engine would need the other one's BAR as a bus address, which
- * it has only where pci_p2pdma_distance() says that the way between the two is
- * usable; and the copy would need to be cut off when either GPU dies.
- *
  * Locks: as for all moves, and the guard.
  */
 
@@ -48,7 +43,7 @@
 #include "gsvm_vram_page.h"
 #include "gsvm_xfer.h"
 
-/* Moves out under way, by a hash of the process: several may share a place. */
+/* Moves out of some VRAM under way, by a hash of the process: several may share a place. */
 #define GSVM_MOVE_OUTS_LOG2	6
 
 static atomic_t gsvm_move_outs[1 << GSVM_MOVE_OUTS_LOG2];
@@ -59,7 +54,7 @@ static atomic_t *gsvm_move_outs_of(const struct mm_struct *mm)
 }
 
 /**
- * gsvm_move_is_out() - may pages of a process be on their way to system memory
+ * gsvm_move_is_out() - may pages of a process be on their way out of some VRAM
  * @mm: process; compared only
  *
  * Return: false if none was at the time of the call. One that begins afterwards
@@ -68,6 +63,24 @@ static atomic_t *gsvm_move_outs_of(const struct mm_struct *mm)
 bool gsvm_move_is_out(const struct mm_struct *mm)
 {
 	return atomic_read(gsvm_move_outs_of(mm));
+}
+
+/**
+ * gsvm_move_out_enter() - from now on they may be
+ * @mm: process
+ */
+void gsvm_move_out_enter(const struct mm_struct *mm)
+{
+	atomic_inc(gsvm_move_outs_of(mm));
+}
+
+/**
+ * gsvm_move_out_exit() - those of one gsvm_move_out_enter() have arrived
+ * @mm: process
+ */
+void gsvm_move_out_exit(const struct mm_struct *mm)
+{
+	atomic_dec(gsvm_move_outs_of(mm));
 }
 
 /*
@@ -245,7 +258,7 @@ static int gsvm_move_out_once(struct gsvm_move *move, struct vm_area_struct *vma
 	args->flags = MIGRATE_VMA_SELECT_DEVICE_PRIVATE;
 	if (move->whole)
 		args->flags |= MIGRATE_VMA_SELECT_COMPOUND;
-	atomic_inc(gsvm_move_outs_of(vma->vm_mm));
+	gsvm_move_out_enter(vma->vm_mm);
 	ret = migrate_vma_setup(args);
 	if (ret)
 		goto out;
@@ -264,7 +277,7 @@ static int gsvm_move_out_once(struct gsvm_move *move, struct vm_area_struct *vma
 	}
 	migrate_vma_finalize(args);
 out:
-	atomic_dec(gsvm_move_outs_of(vma->vm_mm));
+	gsvm_move_out_exit(vma->vm_mm);
 	return ret;
 }
 

@@ -27,9 +27,13 @@
  * way counts as if it were there (&gsvm_vm.entering): many faults at once must not
  * all find the same room.
  *
+ * *Two GPUs.* A fault takes a block's pages from the VRAM of another GPU as it takes
+ * them from system memory. For the other GPU's block this is what a CPU's access is: it
+ * came back.
+ *
  * *To and fro.* A block that came back to the CPU GSVM_POLICY_RETURNS times in a
  * row, each time less than GSVM_POLICY_SOON after it had gone to VRAM, is held
- * in system memory, where both can reach it, for GSVM_POLICY_HOLD; twice as long
+ * in system memory, where all can reach it, for GSVM_POLICY_HOLD; twice as long
  * each time that it happens again. Nobody waits for anything meanwhile. When
  * the time is over, gsvm_hold.c takes it from the device, so that there is a
  * fault again, which may move it.

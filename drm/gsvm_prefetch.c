@@ -17,9 +17,10 @@
  * that are pinned or shared do not count, so a range of those costs a look.
  *
  * Each pass begins with a look, too. It tells which pages are shared and stay, and
- * which ones NUMA balancing samples. Pages in the VRAM of another GPU are brought to
- * system memory, and taken from there like all others. On the way back, pages come from
- * the VRAM of all GPUs, whichever of them is asked.
+ * which ones NUMA balancing samples. Pages in the VRAM of another GPU are moved at once
+ * (gsvm_move_across.c); those that cannot be are brought to system memory, and taken
+ * from there like all others. On the way back, pages come from the VRAM of all GPUs,
+ * whichever of them is asked.
  *
  * In between is also where it can be stopped: by a signal, if somebody waits
  * for it, or by the end of the VM, if nobody does. What has moved has moved.
@@ -147,21 +148,29 @@ static void gsvm_prefetch_end_busy(struct gsvm_prefetch *p)
 	p->busy = NULL;
 }
 
-/* Bring back what of a block is in the VRAM of other GPUs. */
-static void gsvm_prefetch_fetch(struct gsvm_move *move, struct gsvm_block *block,
-				struct vm_area_struct *vma, const struct gsvm_look_found *found)
+/*
+ * Take what of a block is in the VRAM of other GPUs. Returns whether any of it is in
+ * system memory now, from where it could move.
+ */
+static bool gsvm_prefetch_fetch(struct gsvm_prefetch *p, struct gsvm_move *move,
+				struct gsvm_block *block, struct vm_area_struct *vma,
+				const struct gsvm_look_found *found)
 {
 	unsigned long first = block->start + ((unsigned long)found->foreign_first << PAGE_SHIFT);
 	unsigned long end = block->start + ((found->foreign_last + 1ul) << PAGE_SHIFT);
-	unsigned int moved;
+	unsigned int moved = gsvm_move_across(move, vma, first, end);
 
+	p->moved += moved;
+	if (moved >= found->foreign)
+		return false;
 	move->keep = move->vram;
 	gsvm_move_out(move, vma, first, end, &moved);
+	return true;
 }
 
 /* Look at one mapping's part of a window. Returns whether anything in it could move. */
-static bool gsvm_prefetch_look(struct gsvm_move *move, struct vm_area_struct *vma,
-			       unsigned long start, unsigned long end)
+static bool gsvm_prefetch_look(struct gsvm_prefetch *p, struct gsvm_move *move,
+			       struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
 	struct gsvm_look_found found;
 	unsigned long addr, next;
@@ -179,9 +188,9 @@ static bool gsvm_prefetch_look(struct gsvm_move *move, struct vm_area_struct *vm
 		bitmap_copy(move->stay[b], move->look.shared, GSVM_BLOCK_PAGES);
 		if (found.sampled)
 			gsvm_look_end_sampling(&move->look, block, vma);
+		movable |= found.movable;
 		if (found.foreign)
-			gsvm_prefetch_fetch(move, block, vma, &found);
-		movable |= found.movable || found.foreign;
+			movable |= gsvm_prefetch_fetch(p, move, block, vma, &found);
 	}
 	return movable;
 }
@@ -192,7 +201,7 @@ static void gsvm_prefetch_begin(struct gsvm_prefetch *p, struct gsvm_move *move,
 {
 	if (p->busy == move)
 		gsvm_prefetch_end_busy(p);
-	gsvm_prefetch_look(move, vma, start, end);
+	gsvm_prefetch_look(p, move, vma, start, end);
 	move->fill_start = vma->vm_flags & VM_WRITE ? p->start : 0;
 	move->fill_end = vma->vm_flags & VM_WRITE ? p->end : 0;
 	move->fill_huge = true;
@@ -207,7 +216,7 @@ static void gsvm_prefetch_check(struct gsvm_prefetch *p, struct gsvm_move *move,
 				struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
 	if (move->missed)
-		p->left |= gsvm_prefetch_look(move, vma, start, end);
+		p->left |= gsvm_prefetch_look(p, move, vma, start, end);
 }
 
 /* Do something to all mappings in a window whose VRAM is reserved; mmap_lock held. */

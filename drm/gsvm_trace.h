@@ -268,15 +268,7 @@ TRACE_EVENT(gsvm_copy_wait,
 		  __entry->seq, __entry->ns, __entry->ret)
 );
 
-/**
- * gsvm_migrate_in - pages of a window have moved to VRAM
- * @gdev: the GPU
- * @asid: address space that asked
- * @start: first byte of the window
- * @end: byte behind the last
- * @pages: 4 KiB pages that moved
- */
-TRACE_EVENT(gsvm_migrate_in,
+DECLARE_EVENT_CLASS(gsvm_migrate_to_vram,
 	TP_PROTO(struct gsvm_device *gdev, u32 asid, u64 start, u64 end, unsigned int pages),
 	TP_ARGS(gdev, asid, start, end, pages),
 	TP_STRUCT__entry(
@@ -295,6 +287,32 @@ TRACE_EVENT(gsvm_migrate_in,
 	),
 	TP_printk("%s asid=%u start=%#llx end=%#llx pages=%u", __get_str(dev), __entry->asid,
 		  __entry->start, __entry->end, __entry->pages)
+);
+
+/**
+ * gsvm_migrate_in - pages of a window have moved to VRAM
+ * @gdev: the GPU
+ * @asid: address space that asked
+ * @start: first byte of the window
+ * @end: byte behind the last
+ * @pages: 4 KiB pages that moved
+ */
+DEFINE_EVENT(gsvm_migrate_to_vram, gsvm_migrate_in,
+	TP_PROTO(struct gsvm_device *gdev, u32 asid, u64 start, u64 end, unsigned int pages),
+	TP_ARGS(gdev, asid, start, end, pages)
+);
+
+/**
+ * gsvm_migrate_across - pages of a window have come from the VRAM of other GPUs
+ * @gdev: the GPU
+ * @asid: address space that asked
+ * @start: first byte of the window
+ * @end: byte behind the last
+ * @pages: 4 KiB pages that moved
+ */
+DEFINE_EVENT(gsvm_migrate_to_vram, gsvm_migrate_across,
+	TP_PROTO(struct gsvm_device *gdev, u32 asid, u64 start, u64 end, unsigned int pages),
+	TP_ARGS(gdev, asid, start, end, pages)
 );
 
 /**

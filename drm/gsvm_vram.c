@@ -18,6 +18,8 @@
  * - *in VRAM*: a device-private entry. The GPU maps the VRAM offset.
  * - *moving out*: a migration entry to the VRAM page, locked and unmapped
  *   everywhere; the system page is locked and being written. No entry in the GPU.
+ * - *moving across*: likewise, but what is being written is a VRAM page of another
+ *   GPU, locked as well.
  *
  * ============  =============================  ==================================
  * from, to      by whom                        holding
@@ -31,6 +33,12 @@
  *               gsvm_evict_chunk()
  * moving out    the same                       the same
  * to system
+ * in VRAM to    gsvm_move_across(), called by  mmap_lock (read), the page's lock
+ * moving        a GPU's fault or a prefetch    and its successor's
+ * across, to
+ * in VRAM of
+ * another GPU;
+ * or back
  * any to        the process: munmap, exit,     its own locks; the page is freed
  * absent        madvise                        with the last reference
  * ============  =============================  ==================================
@@ -47,9 +55,10 @@
  * made by its maker before the page leaves again in all but the worst timing,
  * and gsvm_policy.c leaves a block alone that goes to and fro.
  *
- * The last two pages are the driver's: one for the copy engines' self-test, and
+ * The last two pages are the driver's: one for the copy engines' tests, and
  * one with a cookie. If the device dies, the cookie tells whether VRAM still
- * reads, or the BAR answers with something else.
+ * reads, or the BAR answers with something else; and another GPU that is to read
+ * VRAM through the BAR shows by it that it can (gsvm_peer.c).
  */
 
 #include <linux/io.h>
@@ -90,8 +99,7 @@ bool gsvm_vram_readable(struct gsvm_vram *vram)
 {
 	u64 found[ARRAY_SIZE(vram->cookie)];
 
-	memcpy(found, vram->bar + ((vram->nr_pages - GSVM_VRAM_KEPT) << PAGE_SHIFT),
-	       sizeof(found));
+	memcpy(found, vram->bar + gsvm_vram_cookie_offset(vram), sizeof(found));
 	return !memcmp(found, vram->cookie, sizeof(found));
 }
 
@@ -130,8 +138,7 @@ static int gsvm_vram_bar_init(struct gsvm_vram *vram)
 	if (IS_ERR(vram->bar))
 		return PTR_ERR(vram->bar);
 	get_random_bytes(vram->cookie, sizeof(vram->cookie));
-	memcpy(vram->bar + size - (GSVM_VRAM_KEPT << PAGE_SHIFT), vram->cookie,
-	       sizeof(vram->cookie));
+	memcpy(vram->bar + gsvm_vram_cookie_offset(vram), vram->cookie, sizeof(vram->cookie));
 	return 0;
 }
 
@@ -141,6 +148,7 @@ static void gsvm_vram_free_moves(struct drm_device *drm, void *data)
 	struct gsvm_vram *vram = data;
 
 	gsvm_move_cache_fini(&vram->moves);
+	gsvm_peer_fini(&vram->peers);
 }
 
 /**
@@ -170,6 +178,7 @@ int gsvm_vram_init(struct gsvm_device *gdev)
 	gsvm_stream_init(&vram->stream);
 	gsvm_move_cache_init(&vram->moves);
 	gsvm_split_init(&vram->split);
+	gsvm_peer_init(&vram->peers);
 	ret = drmm_add_action_or_reset(&gdev->drm, gsvm_vram_free_moves, vram);
 	if (ret)
 		return ret;

@@ -10,6 +10,7 @@
 #include <linux/workqueue.h>
 
 #include "gsvm_move.h"
+#include "gsvm_peer.h"
 #include "gsvm_split.h"
 #include "gsvm_stream.h"
 #include "gsvm_vram_chunk.h"
@@ -45,6 +46,7 @@ struct seq_file;
  * @stream: what CPU threads fetch back, gsvm_stream.c
  * @moves: moves that can be used again, gsvm_move.c
  * @split: splits 2 MiB pages that an access cannot bring back, gsvm_split.c
+ * @peers: what is known of the other GPUs' VRAM, gsvm_peer.c
  * @nr_chunks: number of chunks
  * @chunk: the chunks
  */
@@ -71,6 +73,7 @@ struct gsvm_vram {
 	struct gsvm_stream_table stream;
 	struct gsvm_move_cache moves;
 	struct gsvm_split split;
+	struct gsvm_peers peers;
 	unsigned int nr_chunks;
 	struct gsvm_vram_chunk chunk[] __counted_by(nr_chunks);
 };
@@ -80,5 +83,11 @@ void gsvm_vram_fini(struct gsvm_device *gdev);
 void gsvm_vram_show(struct gsvm_device *gdev, struct seq_file *m);
 bool gsvm_vram_readable(struct gsvm_vram *vram);
 unsigned int gsvm_vram_gpus(void);
+
+/* Offset of what tells whether VRAM reads. */
+static inline u64 gsvm_vram_cookie_offset(const struct gsvm_vram *vram)
+{
+	return (u64)(vram->nr_pages - GSVM_VRAM_KEPT) << PAGE_SHIFT;
+}
 
 #endif

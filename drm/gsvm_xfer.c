@@ -2,16 +2,21 @@
 /**
  * DOC: Transfers
  *
- * Moves the content of pages between system memory and VRAM: by the copy
- * engines, whose descriptors are made long where memory is contiguous, or, if
- * there is so little that asking the device costs more than doing it, by the
- * CPU through the BAR.
+ * Moves the content of pages between system memory and VRAM, or from one VRAM to
+ * another: by the copy engines, whose descriptors are made long where memory is
+ * contiguous, or, if there is so little that asking the device costs more than doing
+ * it, by the CPU through the BAR.
  *
  * A transfer that the engine did not make is made again by the CPU when it
  * brings data back: the only copy of somebody's memory is not given up because
  * an engine failed. If VRAM does not read any more either, gsvm_xfer_wait() says
  * so. Data on its way to VRAM is still where it came from, so there a failure is
  * only reported.
+ *
+ * From the VRAM of another GPU (gsvm_peer.c), the engine alone copies. The other
+ * GPU may die meanwhile, and what the engine reads then means nothing: such a
+ * transfer counts only if the other's VRAM reads before and after it. If not, the
+ * pages stay where they are, to be saved or given up as any of a dead GPU's.
  *
  * One thread owns a transfer. It may hold mmap_lock and page locks, nothing of
  * the driver's. Nothing is allocated after gsvm_xfer_alloc().
@@ -25,6 +30,7 @@
 #include <drm/drm_drv.h>
 
 #include "gsvm_device.h"
+#include "gsvm_peer.h"
 #include "gsvm_vram.h"
 #include "gsvm_xfer.h"
 
@@ -69,12 +75,48 @@ void gsvm_xfer_free(struct gsvm_xfer *xfer)
 void gsvm_xfer_start(struct gsvm_xfer *xfer, struct gsvm_vram *vram, bool to_vram)
 {
 	xfer->vram = vram;
+	xfer->peer = NULL;
 	xfer->to_vram = to_vram;
 	xfer->bytes = 0;
 	xfer->err = 0;
 	xfer->fence.seq = 0;
 	xfer->nr_desc = 0;
 	xfer->nr_pieces = 0;
+}
+
+/**
+ * gsvm_xfer_start_peer() - begin anew, from another GPU's VRAM
+ * @xfer: transfer that is not under way
+ * @vram: VRAM that is written
+ * @peer: VRAM that is read; gsvm_peer_usable(), and pages of it are locked to the end
+ */
+void gsvm_xfer_start_peer(struct gsvm_xfer *xfer, struct gsvm_vram *vram, struct gsvm_vram *peer)
+{
+	gsvm_xfer_start(xfer, vram, true);
+	xfer->peer = peer;
+}
+
+/**
+ * gsvm_xfer_add_peer() - add pages of another GPU's VRAM
+ * @xfer: transfer after gsvm_xfer_start_peer()
+ * @from: offset there
+ * @offset: offset here
+ * @bytes: size, at most GSVM_XFER_DESC_BYTES
+ *
+ * What continues the last piece makes that longer: each is mapped by itself.
+ */
+void gsvm_xfer_add_peer(struct gsvm_xfer *xfer, u64 from, u64 offset, u32 bytes)
+{
+	struct gsvm_xfer_piece *last = xfer->nr_pieces ? &xfer->piece[xfer->nr_pieces - 1] : NULL;
+
+	if (last && last->from + last->bytes == from && last->offset + last->bytes == offset &&
+	    last->bytes + bytes <= GSVM_XFER_DESC_BYTES) {
+		last->bytes += bytes;
+		xfer->bytes += bytes;
+		return;
+	}
+	gsvm_xfer_add(xfer, NULL, offset, bytes);
+	xfer->piece[xfer->nr_pieces - 1].from = from;
 }
 
 /**
@@ -89,6 +131,7 @@ void gsvm_xfer_add(struct gsvm_xfer *xfer, struct folio *sys, u64 offset, u32 by
 	struct gsvm_xfer_piece *piece = &xfer->piece[xfer->nr_pieces++];
 
 	piece->sys = sys;
+	piece->from = 0;
 	piece->offset = offset;
 	piece->dma = DMA_MAPPING_ERROR;
 	piece->bytes = bytes;
@@ -140,22 +183,34 @@ static bool gsvm_xfer_extend(struct gsvm_xfer *xfer, const struct gsvm_copy *nex
 	return true;
 }
 
-static void gsvm_xfer_describe(struct gsvm_xfer *xfer, struct gsvm_xfer_piece *piece)
+/* Make the other end of a piece known to the device. */
+static void gsvm_xfer_map(struct gsvm_xfer *xfer, struct gsvm_xfer_piece *piece)
 {
-	struct gsvm_copy desc = { .len = piece->bytes };
 	struct device *dev = xfer->vram->gdev->drm.dev;
 
-	if (!piece->sys) {
-		desc.op = GSVM_COPY_FILL | GSVM_COPY_DST_VRAM;
-		desc.dst = piece->offset;
+	if (xfer->peer) {
+		piece->dma = gsvm_peer_map(xfer->vram, xfer->peer, piece->from, piece->bytes);
 	} else {
 		piece->dma = dma_map_page(dev, folio_page(piece->sys, 0), 0, piece->bytes,
 					  xfer->to_vram ? DMA_TO_DEVICE : DMA_FROM_DEVICE);
-		if (dma_mapping_error(dev, piece->dma)) {
+		if (dma_mapping_error(dev, piece->dma))
 			piece->dma = DMA_MAPPING_ERROR;
-			xfer->err = -ENOMEM;
+	}
+	if (piece->dma == DMA_MAPPING_ERROR)
+		xfer->err = -ENOMEM;
+}
+
+static void gsvm_xfer_describe(struct gsvm_xfer *xfer, struct gsvm_xfer_piece *piece)
+{
+	struct gsvm_copy desc = { .len = piece->bytes };
+
+	if (!piece->sys && !xfer->peer) {
+		desc.op = GSVM_COPY_FILL | GSVM_COPY_DST_VRAM;
+		desc.dst = piece->offset;
+	} else {
+		gsvm_xfer_map(xfer, piece);
+		if (xfer->err)
 			return;
-		}
 		desc.op = GSVM_COPY_COPY | (xfer->to_vram ? GSVM_COPY_DST_VRAM :
 							    GSVM_COPY_SRC_VRAM);
 		desc.src = xfer->to_vram ? piece->dma : piece->offset;
@@ -184,7 +239,12 @@ void gsvm_xfer_go(struct gsvm_xfer *xfer)
 		xfer->err = -ENODEV;
 		return;
 	}
-	if (xfer->bytes <= GSVM_XFER_CPU_BYTES) {
+	/* Also has what the CPU wrote there arrive before the engine reads it. */
+	if (xfer->peer && !gsvm_vram_readable(xfer->peer)) {
+		xfer->err = -EIO;
+		return;
+	}
+	if (xfer->bytes <= GSVM_XFER_CPU_BYTES && !xfer->peer) {
 		if (xfer->to_vram)
 			gsvm_xfer_by_cpu(xfer);
 		else
@@ -207,10 +267,17 @@ static void gsvm_xfer_unmap(struct gsvm_xfer *xfer)
 	struct device *dev = xfer->vram->gdev->drm.dev;
 	unsigned int i;
 
-	for (i = 0; i < xfer->nr_pieces; i++)
-		if (xfer->piece[i].dma != DMA_MAPPING_ERROR)
-			dma_unmap_page(dev, xfer->piece[i].dma, xfer->piece[i].bytes,
+	for (i = 0; i < xfer->nr_pieces; i++) {
+		struct gsvm_xfer_piece *piece = &xfer->piece[i];
+
+		if (piece->dma == DMA_MAPPING_ERROR)
+			continue;
+		if (xfer->peer)
+			gsvm_peer_unmap(xfer->vram, piece->dma, piece->bytes);
+		else
+			dma_unmap_page(dev, piece->dma, piece->bytes,
 				       xfer->to_vram ? DMA_TO_DEVICE : DMA_FROM_DEVICE);
+	}
 }
 
 /**
@@ -231,6 +298,8 @@ int gsvm_xfer_wait(struct gsvm_xfer *xfer)
 	if (xfer->err)
 		ret = xfer->err;
 	gsvm_xfer_unmap(xfer);
+	if (!ret && xfer->peer && !gsvm_vram_readable(xfer->peer))
+		ret = -EIO;
 	if (!ret || xfer->to_vram)
 		return ret;
 
