@@ -280,12 +280,12 @@ static unsigned int gsvm_evict_pages(struct gsvm_vram_chunk *chunk, struct gsvm_
 	gsvm_eviction_prepare(vram, ev, n);
 	lost = gsvm_xfer_wait(ev->xfer);
 	if (lost)
-		gsvm_lost_clear(vram, ev->dst, n);
+		gsvm_lost_fill(vram, ev->dst, n);
 	migrate_device_pages(ev->src, ev->dst, n);
 	gone = gsvm_eviction_count(ev, n);
 	migrate_device_finalize(ev->src, ev->dst, n);
 	if (lost)
-		gsvm_lost_poison(ev->dst, n);
+		gsvm_lost_poison(ev->src, ev->dst, n);
 	return gone;
 }
 
