@@ -60,7 +60,7 @@ struct gsvm_block_table {
  * @gc_link: in the collector's list, protected by &gsvm_mirror.gc_lock
  * @noted: pages of whose writing by the device the process's soft-dirty bits tell,
  *	see gsvm_populate.c; read without @lock against the notifier's sequence
- * @served: pages that were mapped when the last service of the block was through
+ * @served: pages whose parked accesses the last service of the block let go on
  * @served_at: when that was, by ktime_get_ns()
  * @hold_link: in the list of held blocks, protected by &gsvm_hold.lock
  * @chunk: VRAM that the block had last, a hint for gsvm_vram_reserve()
@@ -117,7 +117,7 @@ unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsign
 			    bool keep_vram);
 unsigned int gsvm_block_write_protect(struct gsvm_block *block, unsigned int first,
 				      unsigned int last);
-void gsvm_block_mapped(struct gsvm_block *block, unsigned long *mapped);
+void gsvm_block_mapped(struct gsvm_block *block, u64 right, unsigned long *mapped);
 bool gsvm_block_allows(struct gsvm_block *block, const unsigned long *pages, u64 right);
 void gsvm_block_bury(struct gsvm_block *block);
 void gsvm_block_age(struct gsvm_block *block);

@@ -400,6 +400,18 @@ static int gsvm_populate_look(struct gsvm_populate *p)
 	return ret;
 }
 
+/* What is mapped, and who can go on; block locked. */
+static void gsvm_populate_result(struct gsvm_block *block, struct gsvm_request *req)
+{
+	DECLARE_BITMAP(wanted, GSVM_BLOCK_PAGES);
+
+	gsvm_block_mapped(block, GSVM_PTE_R, req->mapped);
+	gsvm_block_mapped(block, GSVM_PTE_W, req->resume);
+	bitmap_or(wanted, req->read, req->exec, GSVM_BLOCK_PAGES);
+	bitmap_and(wanted, wanted, req->mapped, GSVM_BLOCK_PAGES);
+	bitmap_or(req->resume, req->resume, wanted, GSVM_BLOCK_PAGES);
+}
+
 /*
  * Give up what was found and is out of the device's reach. What is not, and is
  * not mapped either, lacks an IOMMU mapping for want of memory: -ENOMEM.
@@ -409,7 +421,7 @@ static int gsvm_populate_verify(struct gsvm_populate *p)
 	unsigned int i;
 	int ret = 0;
 
-	gsvm_block_mapped(p->block, p->req->mapped);
+	gsvm_populate_result(p->block, p->req);
 	for_each_set_bit(i, p->need, GSVM_BLOCK_PAGES) {
 		if (test_bit(i, p->req->mapped))
 			continue;
@@ -498,14 +510,14 @@ static int gsvm_populate_once(struct gsvm_populate *p)
 }
 
 /**
- * gsvm_populate_note() - a service is through, and resumes what it has mapped
+ * gsvm_populate_note() - a service is through, and lets go on who can
  * @block: block
- * @req: with &gsvm_request.mapped; called before the device hears of it
+ * @req: with &gsvm_request.resume; called before the device hears of it
  */
 void gsvm_populate_note(struct gsvm_block *block, const struct gsvm_request *req)
 {
 	mutex_lock(&block->lock);
-	bitmap_copy(block->served, req->mapped, GSVM_BLOCK_PAGES);
+	bitmap_copy(block->served, req->resume, GSVM_BLOCK_PAGES);
 	block->served_at = ktime_get_ns();
 	mutex_unlock(&block->lock);
 }
@@ -539,7 +551,7 @@ EXPORT_SYMBOL_IF_KUNIT(gsvm_populate_stale);
 /**
  * gsvm_populate_served() - has somebody else mapped what is wanted
  * @block: block
- * @req: what is needed; if it is all mapped, &gsvm_request.mapped is filled in
+ * @req: what is needed; if it is all mapped, it is filled in what is, and who can go on
  *
  * Records of one access come twice when it went on between two looks at it, and
  * those of a block that is being served come too late.
@@ -555,10 +567,11 @@ bool gsvm_populate_served(struct gsvm_block *block, struct gsvm_request *req)
 		 gsvm_block_allows(block, req->write, GSVM_PTE_W) &&
 		 gsvm_block_allows(block, req->exec, GSVM_PTE_X);
 	if (served)
-		gsvm_block_mapped(block, req->mapped);
+		gsvm_populate_result(block, req);
 	mutex_unlock(&block->lock);
 	return served;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_populate_served);
 
 /**
  * gsvm_populate() - map the pages of a block that the device needs
