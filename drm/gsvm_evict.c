@@ -61,6 +61,7 @@
 #include "gsvm_policy.h"
 #include "gsvm_prefetch.h"
 #include "gsvm_trace.h"
+#include "gsvm_transit.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
 #include "gsvm_xfer.h"
@@ -295,13 +296,13 @@ static unsigned int gsvm_evict_chunk(struct gsvm_vram_chunk *chunk, struct gsvm_
 	struct gsvm_vram *vram = chunk->vram;
 	unsigned int gone;
 
-	atomic_inc(&vram->nr_evicting);
+	gsvm_transit_begin_any();
 	/* What a dead GPU has is saved, or given up, page by page. */
 	if (gsvm_device_is_wedged(vram->gdev) || !gsvm_vram_is_whole(chunk) ||
 	    !gsvm_evict_whole(chunk, &gone))
 		gone = gsvm_evict_pages(chunk, ev);
 	atomic64_add(gone, &vram->evicted);
-	atomic_dec(&vram->nr_evicting);
+	gsvm_transit_end_any();
 	return gone;
 }
 

@@ -80,7 +80,6 @@ struct gsvm_move_cache {
 	unsigned int nr;
 };
 
-bool gsvm_move_is_out(const struct mm_struct *mm);
 void gsvm_move_cache_init(struct gsvm_move_cache *cache);
 void gsvm_move_cache_fini(struct gsvm_move_cache *cache);
 struct gsvm_move *gsvm_move_get(struct gsvm_vram *vram);
