@@ -401,24 +401,28 @@ int gsvm_block_map(struct gsvm_block *block, const struct gsvm_block_pages *page
 EXPORT_SYMBOL_IF_KUNIT(gsvm_block_map);
 
 /**
- * gsvm_block_mapped() - which pages can the device reach
+ * gsvm_block_mapped() - which pages are mapped with a certain right
  * @block: locked, not torn down
- * @mapped: out, GSVM_BLOCK_PAGES bits: pages that are mapped, with whatever rights
+ * @right: one of GSVM_PTE_R, _W, _X; what is mapped has the first one
+ * @mapped: out, GSVM_BLOCK_PAGES bits
  */
-void gsvm_block_mapped(struct gsvm_block *block, unsigned long *mapped)
+void gsvm_block_mapped(struct gsvm_block *block, u64 right, unsigned long *mapped)
 {
 	unsigned int i;
+	u64 pte;
 
 	lockdep_assert_held(&block->lock);
 
 	bitmap_zero(mapped, GSVM_BLOCK_PAGES);
-	if (block->state == GSVM_BLOCK_HUGE)
+	if (block->state == GSVM_BLOCK_HUGE && gsvm_pte_read(block->slot) & right)
 		bitmap_fill(mapped, GSVM_BLOCK_PAGES);
 	if (block->state != GSVM_BLOCK_PAGES_MAPPED)
 		return;
-	for (i = 0; i < GSVM_BLOCK_PAGES; i++)
-		if (gsvm_pte_valid(gsvm_pte_read(&block->table->pt.entry[i])))
+	for (i = 0; i < GSVM_BLOCK_PAGES; i++) {
+		pte = gsvm_pte_read(&block->table->pt.entry[i]);
+		if (gsvm_pte_valid(pte) && pte & right)
 			__set_bit(i, mapped);
+	}
 }
 EXPORT_SYMBOL_IF_KUNIT(gsvm_block_mapped);
 

@@ -58,9 +58,9 @@ struct gsvm_block_table {
  *	compared only, see gsvm_guard.c
  * @unmapped: the process has unmapped something here; an empty block can go
  * @gc_link: in the collector's list, protected by &gsvm_mirror.gc_lock
- * @soft_dirty: pages whose writing is to be noted again, see gsvm_populate.c; bits
- *	are set under @lock
- * @served: pages that were mapped when the last service of the block was through
+ * @noted: pages of whose writing by the device the process's soft-dirty bits tell,
+ *	see gsvm_populate.c; read without @lock against the notifier's sequence
+ * @served: pages whose parked accesses the last service of the block let go on
  * @served_at: when that was, by ktime_get_ns()
  * @hold_link: in the list of held blocks, protected by &gsvm_hold.lock
  * @chunk: VRAM that the block had last, a hint for gsvm_vram_reserve()
@@ -86,7 +86,7 @@ struct gsvm_block {
 	const struct task_struct *guard;
 	bool unmapped;
 	struct list_head gc_link;
-	DECLARE_BITMAP(soft_dirty, GSVM_BLOCK_PAGES);
+	DECLARE_BITMAP(noted, GSVM_BLOCK_PAGES);
 	DECLARE_BITMAP(served, GSVM_BLOCK_PAGES);
 	u64 served_at;
 	struct list_head hold_link;
@@ -117,7 +117,7 @@ unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsign
 			    bool keep_vram);
 unsigned int gsvm_block_write_protect(struct gsvm_block *block, unsigned int first,
 				      unsigned int last);
-void gsvm_block_mapped(struct gsvm_block *block, unsigned long *mapped);
+void gsvm_block_mapped(struct gsvm_block *block, u64 right, unsigned long *mapped);
 bool gsvm_block_allows(struct gsvm_block *block, const unsigned long *pages, u64 right);
 void gsvm_block_bury(struct gsvm_block *block);
 void gsvm_block_age(struct gsvm_block *block);

@@ -61,6 +61,7 @@
 #include "gsvm_policy.h"
 #include "gsvm_prefetch.h"
 #include "gsvm_trace.h"
+#include "gsvm_transit.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
 #include "gsvm_vram_chunk.h"
@@ -282,12 +283,12 @@ static unsigned int gsvm_evict_pages(struct gsvm_vram_chunk *chunk, struct gsvm_
 	gsvm_eviction_prepare(vram, ev, n);
 	lost = gsvm_xfer_wait(ev->xfer);
 	if (lost)
-		gsvm_lost_clear(vram, ev->dst, n);
+		gsvm_lost_fill(vram, ev->dst, n);
 	migrate_device_pages(ev->src, ev->dst, n);
 	gone = gsvm_eviction_count(ev, n);
 	migrate_device_finalize(ev->src, ev->dst, n);
 	if (lost)
-		gsvm_lost_poison(ev->dst, n);
+		gsvm_lost_poison(ev->src, ev->dst, n);
 	return gone;
 }
 
@@ -297,13 +298,13 @@ static unsigned int gsvm_evict_chunk(struct gsvm_vram_chunk *chunk, struct gsvm_
 	struct gsvm_vram *vram = chunk->vram;
 	unsigned int gone;
 
-	atomic_inc(&vram->nr_evicting);
+	gsvm_transit_begin_any();
 	/* What a dead GPU has is saved, or given up, page by page. */
 	if (gsvm_device_is_wedged(vram->gdev) || !gsvm_vram_is_whole(chunk) ||
 	    !gsvm_evict_whole(chunk, &gone))
 		gone = gsvm_evict_pages(chunk, ev);
 	atomic64_add(gone, &vram->evicted);
-	atomic_dec(&vram->nr_evicting);
+	gsvm_transit_end_any();
 	return gone;
 }
 

@@ -17,7 +17,10 @@
  *    a slice and a worker of its own, on a workqueue for those who wait, so that
  *    it delays nobody else.
  * 4. *Answer*: resume what is parked on pages of the block that are mapped
- *    now, whether they were asked for or came along. A fault that cannot be
+ *    now, whether they were asked for or came along. Those that came along and
+ *    can only be read are left out: who is parked there may want to write, and
+ *    that may have been put aside. He would be back with a new record at once,
+ *    each time that another page of the block is served. A fault that cannot be
  *    served ends its queue.
  *
  * A record can be stale when it is served: the resume for another record of
@@ -30,8 +33,8 @@
  *
  * A stale record must not bring anything about, either: long after the access, it
  * would move memory back to where the process has just taken it from. A service
- * resumes all pages of its block that it finds mapped, and notes which ones, and
- * when. Records from before that for these pages only are stale.
+ * notes which pages of its block it resumes, and when. Records from before that for
+ * these pages only are stale.
  *
  * A service can end without an answer: no memory for its own bookkeeping, or
  * the process changed the block each time it looked. What it could map goes on,
@@ -223,7 +226,7 @@ static void gsvm_fault_account(struct gsvm_fault_slice *slice)
 }
 
 /*
- * Let go on what can: accesses to pages that are mapped now. Whoever is parked
+ * Let go on what can: accesses to pages of &gsvm_request.resume. Whoever is parked
  * elsewhere in the block has a record of his own, and would only fault again.
  */
 VISIBLE_IF_KUNIT void gsvm_fault_resume(struct gsvm_fault_slice *slice,
@@ -233,7 +236,7 @@ VISIBLE_IF_KUNIT void gsvm_fault_resume(struct gsvm_fault_slice *slice,
 	struct gsvm_cmd cmd[GSVM_FAULT_RESUMES] = {};
 	unsigned int first, end, n = 0;
 
-	for_each_set_bitrange(first, end, req->mapped, GSVM_BLOCK_PAGES) {
+	for_each_set_bitrange(first, end, req->resume, GSVM_BLOCK_PAGES) {
 		/* Too many pieces: the last one takes in the gaps, too. */
 		if (n == GSVM_FAULT_RESUMES) {
 			cmd[n - 1].end = start + ((u64)end << PAGE_SHIFT);

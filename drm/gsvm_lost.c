@@ -9,16 +9,20 @@
  * that was never written there:
  *
  * - An access of the CPU gets SIGBUS (BUS_MCEERR_AR). The page stays in VRAM.
- * - The evacuation has to give every page a place. It gets an empty page of
- *   system memory that is reported as broken, so that the kernel takes it from
- *   the process's page tables and answers the next access with SIGBUS.
+ * - The evacuation has to give every page a place. It gets a page of system
+ *   memory that is reported as broken at once, so that the kernel takes it from
+ *   the process's page tables and answers the next access with SIGBUS. Who reads
+ *   in between finds no zeroes, which could be taken for data, but what a bus
+ *   reads on which nobody answers. Zeroes would be wrong for another reason: a
+ *   2 MiB page is split when it is reported, and where the kernel finds a small
+ *   page full of zeroes then, it maps the zero page. That one is not broken.
  *
  * One line in the log tells how many pages there are.
  */
 
-#include <linux/highmem.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
+#include <linux/string.h>
 
 #include <drm/drm_print.h>
 
@@ -26,6 +30,9 @@
 #include "gsvm_lost.h"
 #include "gsvm_vram.h"
 #include "gsvm_vram_chunk.h"
+
+/* Each byte of a lost page's place. */
+#define GSVM_LOST_FILL	0xff
 
 /**
  * gsvm_lost_report() - VRAM does not read any more
@@ -43,14 +50,14 @@ void gsvm_lost_report(struct gsvm_vram *vram)
 }
 
 /**
- * gsvm_lost_clear() - empty the places of pages that were lost
+ * gsvm_lost_fill() - overwrite the places of pages that were lost
  * @vram: VRAM
  * @dst: their places; each gets one more reference
  * @n: entries
  *
  * They must not show what was in that memory before.
  */
-void gsvm_lost_clear(struct gsvm_vram *vram, const unsigned long *dst, unsigned int n)
+void gsvm_lost_fill(struct gsvm_vram *vram, const unsigned long *dst, unsigned int n)
 {
 	unsigned int i;
 
@@ -60,17 +67,19 @@ void gsvm_lost_clear(struct gsvm_vram *vram, const unsigned long *dst, unsigned 
 
 		if (!page)
 			continue;
-		folio_zero_range(page_folio(page), 0, folio_size(page_folio(page)));
+		memset(folio_address(page_folio(page)), GSVM_LOST_FILL,
+		       folio_size(page_folio(page)));
 		folio_get(page_folio(page));
 	}
 }
 
 /**
  * gsvm_lost_poison() - report the places of lost pages as broken
- * @dst: places after gsvm_lost_clear(), in the processes' page tables by now
+ * @src: the pages, after migrate_device_finalize()
+ * @dst: places after gsvm_lost_fill(), in the processes' page tables by now
  * @n: entries
  */
-void gsvm_lost_poison(const unsigned long *dst, unsigned int n)
+void gsvm_lost_poison(const unsigned long *src, const unsigned long *dst, unsigned int n)
 {
 	unsigned int i, j;
 
@@ -82,6 +91,11 @@ void gsvm_lost_poison(const unsigned long *dst, unsigned int n)
 		if (!page)
 			continue;
 		folio = page_folio(page);
+		/* Nobody got that one: its page did not go. */
+		if (!(src[i] & MIGRATE_PFN_MIGRATE)) {
+			folio_put(folio);
+			continue;
+		}
 		nr = folio_nr_pages(folio);
 		/*
 		 * Broken one by one: the first one splits what is large, which nobody

@@ -96,6 +96,13 @@ static bool gsvm_event_keeps_pages(enum mmu_notifier_event event)
 	return event == MMU_NOTIFY_PROTECTION_PAGE || event == MMU_NOTIFY_SOFT_DIRTY;
 }
 
+/* An entry that goes leaves its soft-dirty bit to the one that replaces it. */
+static bool gsvm_event_keeps_notes(enum mmu_notifier_event event)
+{
+	return event == MMU_NOTIFY_MIGRATE || event == MMU_NOTIFY_PROTECTION_VMA ||
+	       event == MMU_NOTIFY_PROTECTION_PAGE || event == MMU_NOTIFY_EXCLUSIVE;
+}
+
 /* Our own move to VRAM: only what is in system memory is concerned. */
 static bool gsvm_event_keeps_vram(const struct mmu_notifier_range *range)
 {
@@ -162,8 +169,8 @@ static void gsvm_block_invalidate_locked(struct gsvm_block *block,
 		return;
 
 	gsvm_block_clamp(block, range, &first, &last);
-	if (range->event == MMU_NOTIFY_SOFT_DIRTY)
-		bitmap_set(block->soft_dirty, first, last + 1 - first);
+	if (!gsvm_event_keeps_notes(range->event))
+		bitmap_clear(block->noted, first, last + 1 - first);
 	if (gsvm_event_keeps_pages(range->event)) {
 		nr = gsvm_block_write_protect(block, first, last);
 	} else {

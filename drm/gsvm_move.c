@@ -37,7 +37,6 @@
  */
 
 #include <linux/cpumask.h>
-#include <linux/hash.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -51,6 +50,7 @@
 #include "gsvm_move.h"
 #include "gsvm_policy.h"
 #include "gsvm_trace.h"
+#include "gsvm_transit.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
 #include "gsvm_vram_chunk.h"
@@ -391,9 +391,12 @@ int gsvm_move_in_begin(struct gsvm_move *move, struct vm_area_struct *vma, unsig
 	/* A hole is then offered in one piece, too. */
 	if (!(vma->vm_flags & VM_NOHUGEPAGE))
 		args->flags |= MIGRATE_VMA_SELECT_COMPOUND;
+	gsvm_transit_begin(vma->vm_mm, start, end);
 	ret = migrate_vma_setup(args);
-	if (ret)
+	if (ret) {
+		gsvm_transit_end(vma->vm_mm, start, end);
 		return ret;
+	}
 
 	move->missed += args->npages;
 	gsvm_xfer_start(move->xfer, move->vram, true);
@@ -458,6 +461,7 @@ unsigned int gsvm_move_in_end(struct gsvm_move *move)
 	migrate_vma_pages(&move->args);
 	moved = gsvm_move_in_count(move, per_block);
 	migrate_vma_finalize(&move->args);
+	gsvm_transit_end(move->args.vma->vm_mm, move->args.start, move->args.end);
 
 	move->missed -= moved;
 	/* Nothing is for the caller to judge: perhaps there was nothing. */

@@ -96,9 +96,6 @@ static inline unsigned int gsvm_move_page_of(const struct gsvm_move *move, unsig
 	return ((move->args.start >> PAGE_SHIFT) + i) % GSVM_BLOCK_PAGES;
 }
 
-bool gsvm_move_is_out(const struct mm_struct *mm);
-void gsvm_move_out_enter(const struct mm_struct *mm);
-void gsvm_move_out_exit(const struct mm_struct *mm);
 void gsvm_move_cache_init(struct gsvm_move_cache *cache);
 void gsvm_move_cache_fini(struct gsvm_move_cache *cache);
 struct gsvm_move *gsvm_move_get(struct gsvm_vram *vram);

@@ -46,6 +46,7 @@
 #include "gsvm_peer.h"
 #include "gsvm_policy.h"
 #include "gsvm_trace.h"
+#include "gsvm_transit.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
 #include "gsvm_vram_page.h"
@@ -283,7 +284,7 @@ static unsigned int gsvm_across_once(struct gsvm_move *move, struct vm_area_stru
 	args->flags = MIGRATE_VMA_SELECT_DEVICE_PRIVATE;
 	if (whole)
 		args->flags |= MIGRATE_VMA_SELECT_COMPOUND;
-	gsvm_move_out_enter(vma->vm_mm);
+	gsvm_transit_begin(vma->vm_mm, start, end);
 	if (migrate_vma_setup(args))
 		goto out;
 	gsvm_across_take(move);
@@ -294,7 +295,7 @@ static unsigned int gsvm_across_once(struct gsvm_move *move, struct vm_area_stru
 	migrate_vma_finalize(args);
 	trace_gsvm_migrate_across(move->vm->gdev, move->vm->asid, start, end, moved);
 out:
-	gsvm_move_out_exit(vma->vm_mm);
+	gsvm_transit_end(vma->vm_mm, start, end);
 	return moved;
 }
 

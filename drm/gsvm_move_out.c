@@ -25,7 +25,6 @@
  * Locks: as for all moves, and the guard.
  */
 
-#include <linux/hash.h>
 #include <linux/mm.h>
 
 #include "gsvm_block.h"
@@ -38,50 +37,11 @@
 #include "gsvm_policy.h"
 #include "gsvm_split.h"
 #include "gsvm_trace.h"
+#include "gsvm_transit.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
 #include "gsvm_vram_page.h"
 #include "gsvm_xfer.h"
-
-/* Moves out of some VRAM under way, by a hash of the process: several may share a place. */
-#define GSVM_MOVE_OUTS_LOG2	6
-
-static atomic_t gsvm_move_outs[1 << GSVM_MOVE_OUTS_LOG2];
-
-static atomic_t *gsvm_move_outs_of(const struct mm_struct *mm)
-{
-	return &gsvm_move_outs[hash_ptr(mm, GSVM_MOVE_OUTS_LOG2)];
-}
-
-/**
- * gsvm_move_is_out() - may pages of a process be on their way out of some VRAM
- * @mm: process; compared only
- *
- * Return: false if none was at the time of the call. One that begins afterwards
- * calls the notifiers before it takes a page.
- */
-bool gsvm_move_is_out(const struct mm_struct *mm)
-{
-	return atomic_read(gsvm_move_outs_of(mm));
-}
-
-/**
- * gsvm_move_out_enter() - from now on they may be
- * @mm: process
- */
-void gsvm_move_out_enter(const struct mm_struct *mm)
-{
-	atomic_inc(gsvm_move_outs_of(mm));
-}
-
-/**
- * gsvm_move_out_exit() - those of one gsvm_move_out_enter() have arrived
- * @mm: process
- */
-void gsvm_move_out_exit(const struct mm_struct *mm)
-{
-	atomic_dec(gsvm_move_outs_of(mm));
-}
 
 /*
  * A system page for each small page of [@i, @i + GSVM_BLOCK_PAGES), which is one
@@ -258,7 +218,7 @@ static int gsvm_move_out_once(struct gsvm_move *move, struct vm_area_struct *vma
 	args->flags = MIGRATE_VMA_SELECT_DEVICE_PRIVATE;
 	if (move->whole)
 		args->flags |= MIGRATE_VMA_SELECT_COMPOUND;
-	gsvm_move_out_enter(vma->vm_mm);
+	gsvm_transit_begin(vma->vm_mm, start, end);
 	ret = migrate_vma_setup(args);
 	if (ret)
 		goto out;
@@ -277,7 +237,7 @@ static int gsvm_move_out_once(struct gsvm_move *move, struct vm_area_struct *vma
 	}
 	migrate_vma_finalize(args);
 out:
-	gsvm_move_out_exit(vma->vm_mm);
+	gsvm_transit_end(vma->vm_mm, start, end);
 	return ret;
 }
 

@@ -19,16 +19,26 @@
  *
  * A page in this GPU's VRAM counts as there; whether pages go to VRAM was decided
  * before (gsvm_migrate.c). A page in another GPU's VRAM does not: the fault
- * brings it back to where both can reach it. Nor does one in VRAM that is to be
- * written for the first time since the process's soft-dirty bits were cleared:
- * the entry of such a page stays writable, and only a fault as the CPU has it
- * notes that it was written.
+ * brings it back to where both can reach it.
  *
  * Everything else in the block that belongs to the same mappings and that the
  * CPU has already is read along by hmm_range_fault() and mapped, with the
  * rights that the CPU's entry has at this moment. Nothing is brought in for
  * it. A page is mapped writable only if the CPU's entry is; whoever makes that
  * entry read-only tells the notifier.
+ *
+ * *Soft-dirty tracking.* When a process's soft-dirty bits are cleared, entries
+ * become read-only, so that the first write faults and sets the bit again. Entries
+ * of pages in VRAM do not: they stay writable, in VRAM and when they come back. So
+ * in a mapping whose bits were ever cleared (it lacks VM_SOFTDIRTY), the CPU's
+ * entry does not say that the device may write. What says so is
+ * &gsvm_block.noted: a fault for a write, as the CPU has it, has set the entry's bit
+ * since. Until then a page is mapped read-only, also when it is read along. To be
+ * noted, it has to be in system memory, where a fault sets the bit: one
+ * in VRAM comes back first. A page counts as noted if nothing was invalidated from
+ * the look that found it present and writable to the end of that fault; a note is
+ * forgotten when the entry may go without leaving its bit to another one, and a
+ * block begins with none.
  *
  * All happens against the notifier's sequence: begin, look, then, under the
  * block's lock, check that nothing was invalidated, and map. When something
@@ -73,6 +83,7 @@
  * @seq: notifier sequence that @pages was read at
  * @fault_flags: FAULT_FLAG_TRIED once a fault had to let go of mmap_lock
  * @oom: a fault ended for want of memory
+ * @tracked: the soft-dirty bits of the mapping at work were cleared once
  */
 struct gsvm_populate {
 	struct gsvm_vm *vm;
@@ -83,6 +94,7 @@ struct gsvm_populate {
 	unsigned long seq;
 	unsigned int fault_flags;
 	bool oom;
+	bool tracked;
 };
 
 static unsigned long gsvm_page_addr(const struct gsvm_populate *p, unsigned int i)
@@ -155,11 +167,10 @@ static bool gsvm_page_reachable(const struct gsvm_populate *p, unsigned int i)
 	return reachable;
 }
 
-/* Written without a note of it: see DOC: Populating a block. */
+/* Would the process's soft-dirty bits not tell of a write: see DOC: Populating a block. */
 static bool gsvm_page_unnoted(const struct gsvm_populate *p, unsigned int i)
 {
-	return test_bit(i, p->req->write) && test_bit(i, p->block->soft_dirty) &&
-	       gsvm_page_in_vram(p, i);
+	return p->tracked && !test_bit(i, p->block->noted);
 }
 
 static bool gsvm_page_satisfied(const struct gsvm_populate *p, unsigned int i)
@@ -169,7 +180,38 @@ static bool gsvm_page_satisfied(const struct gsvm_populate *p, unsigned int i)
 	if (test_bit(i, p->req->write))
 		want |= HMM_PFN_WRITE;
 	return (p->pages.pfn[i] & want) == want && gsvm_page_reachable(p, i) &&
-	       !gsvm_page_unnoted(p, i);
+	       !(test_bit(i, p->req->write) && gsvm_page_unnoted(p, i));
+}
+
+/*
+ * A fault for a write to page @i has just ended well. If the page was there and
+ * writable all the time, that set its entry's soft-dirty bit, and nothing else.
+ */
+static void gsvm_page_note(struct gsvm_populate *p, unsigned int i)
+{
+	const unsigned long want = HMM_PFN_VALID | HMM_PFN_WRITE;
+	struct gsvm_block *block = p->block;
+
+	if ((p->pages.pfn[i] & want) != want || gsvm_page_device(p, i))
+		return;
+	mutex_lock(&block->lock);
+	if (!mmu_interval_read_retry(&block->notifier, p->seq)) {
+		if (hmm_pfn_to_map_order(p->pages.pfn[i]) >= PMD_ORDER)
+			bitmap_fill(block->noted, GSVM_BLOCK_PAGES);
+		else
+			__set_bit(i, block->noted);
+	}
+	mutex_unlock(&block->lock);
+}
+
+/* What is read along and not noted can be read. */
+static void gsvm_populate_protect(struct gsvm_populate *p, unsigned int first, unsigned int end)
+{
+	unsigned int i;
+
+	for (i = first; i < end; i++)
+		if (gsvm_page_unnoted(p, i))
+			p->pages.pfn[i] &= ~HMM_PFN_WRITE;
 }
 
 /*
@@ -187,12 +229,9 @@ static int gsvm_fault_in(struct gsvm_populate *p, struct vm_area_struct *vma, un
 	if (!p->req->patient)
 		flags |= FAULT_FLAG_RETRY_NOWAIT;
 	ret = handle_mm_fault(vma, gsvm_page_addr(p, i), flags, NULL);
-	/* That only brought it back, writable, and noted nothing. */
-	if (flags & FAULT_FLAG_WRITE && gsvm_page_device(p, i) &&
+	if (p->tracked && flags & FAULT_FLAG_WRITE &&
 	    !(ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED | VM_FAULT_ERROR)))
-		ret = handle_mm_fault(vma, gsvm_page_addr(p, i), flags, NULL);
-	if (flags & FAULT_FLAG_WRITE && !(ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)))
-		clear_bit(i, p->block->soft_dirty);
+		gsvm_page_note(p, i);
 	if (ret & VM_FAULT_COMPLETED)
 		return -EAGAIN;
 	if (ret & VM_FAULT_RETRY && !p->req->patient) {
@@ -300,6 +339,7 @@ static int gsvm_populate_vma(struct gsvm_populate *p, struct vm_area_struct *vma
 	bool missing;
 	int ret;
 
+	p->tracked = pgtable_supports_soft_dirty() && !(vma->vm_flags & VM_SOFTDIRTY);
 	for (round = 0; round < GSVM_POPULATE_ROUNDS; round++) {
 		ret = gsvm_snapshot(p, start, end);
 		if (ret)
@@ -308,6 +348,7 @@ static int gsvm_populate_vma(struct gsvm_populate *p, struct vm_area_struct *vma
 		if (ret)
 			return ret;
 		if (!missing) {
+			gsvm_populate_protect(p, first, last + 1);
 			if (vma->vm_flags & VM_EXEC)
 				bitmap_set(p->pages.exec, first, last + 1 - first);
 			return 0;
@@ -359,6 +400,18 @@ static int gsvm_populate_look(struct gsvm_populate *p)
 	return ret;
 }
 
+/* What is mapped, and who can go on; block locked. */
+static void gsvm_populate_result(struct gsvm_block *block, struct gsvm_request *req)
+{
+	DECLARE_BITMAP(wanted, GSVM_BLOCK_PAGES);
+
+	gsvm_block_mapped(block, GSVM_PTE_R, req->mapped);
+	gsvm_block_mapped(block, GSVM_PTE_W, req->resume);
+	bitmap_or(wanted, req->read, req->exec, GSVM_BLOCK_PAGES);
+	bitmap_and(wanted, wanted, req->mapped, GSVM_BLOCK_PAGES);
+	bitmap_or(req->resume, req->resume, wanted, GSVM_BLOCK_PAGES);
+}
+
 /*
  * Give up what was found and is out of the device's reach. What is not, and is
  * not mapped either, lacks an IOMMU mapping for want of memory: -ENOMEM.
@@ -368,7 +421,7 @@ static int gsvm_populate_verify(struct gsvm_populate *p)
 	unsigned int i;
 	int ret = 0;
 
-	gsvm_block_mapped(p->block, p->req->mapped);
+	gsvm_populate_result(p->block, p->req);
 	for_each_set_bit(i, p->need, GSVM_BLOCK_PAGES) {
 		if (test_bit(i, p->req->mapped))
 			continue;
@@ -457,14 +510,14 @@ static int gsvm_populate_once(struct gsvm_populate *p)
 }
 
 /**
- * gsvm_populate_note() - a service is through, and resumes what it has mapped
+ * gsvm_populate_note() - a service is through, and lets go on who can
  * @block: block
- * @req: with &gsvm_request.mapped; called before the device hears of it
+ * @req: with &gsvm_request.resume; called before the device hears of it
  */
 void gsvm_populate_note(struct gsvm_block *block, const struct gsvm_request *req)
 {
 	mutex_lock(&block->lock);
-	bitmap_copy(block->served, req->mapped, GSVM_BLOCK_PAGES);
+	bitmap_copy(block->served, req->resume, GSVM_BLOCK_PAGES);
 	block->served_at = ktime_get_ns();
 	mutex_unlock(&block->lock);
 }
@@ -498,7 +551,7 @@ EXPORT_SYMBOL_IF_KUNIT(gsvm_populate_stale);
 /**
  * gsvm_populate_served() - has somebody else mapped what is wanted
  * @block: block
- * @req: what is needed; if it is all mapped, &gsvm_request.mapped is filled in
+ * @req: what is needed; if it is all mapped, it is filled in what is, and who can go on
  *
  * Records of one access come twice when it went on between two looks at it, and
  * those of a block that is being served come too late.
@@ -514,10 +567,11 @@ bool gsvm_populate_served(struct gsvm_block *block, struct gsvm_request *req)
 		 gsvm_block_allows(block, req->write, GSVM_PTE_W) &&
 		 gsvm_block_allows(block, req->exec, GSVM_PTE_X);
 	if (served)
-		gsvm_block_mapped(block, req->mapped);
+		gsvm_populate_result(block, req);
 	mutex_unlock(&block->lock);
 	return served;
 }
+EXPORT_SYMBOL_IF_KUNIT(gsvm_populate_served);
 
 /**
  * gsvm_populate() - map the pages of a block that the device needs

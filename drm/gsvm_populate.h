@@ -20,6 +20,7 @@ struct gsvm_vm;
  * @denied_write: out, pages whose mapping does not allow writing
  * @denied_exec: out, pages whose mapping does not allow execution
  * @mapped: out, pages of the block that are mapped, wanted or not
+ * @resume: out, those of them whose parked accesses go on, see gsvm_fault.c
  * @reason: out, per page: DRM_GSVM_REASON_* why it cannot be mapped at all,
  *	whatever the access; DRM_GSVM_REASON_NONE if it is mapped or not wanted
  */
@@ -33,6 +34,7 @@ struct gsvm_request {
 	DECLARE_BITMAP(denied_write, GSVM_BLOCK_PAGES);
 	DECLARE_BITMAP(denied_exec, GSVM_BLOCK_PAGES);
 	DECLARE_BITMAP(mapped, GSVM_BLOCK_PAGES);
+	DECLARE_BITMAP(resume, GSVM_BLOCK_PAGES);
 	u8 reason[GSVM_BLOCK_PAGES];
 };
 

@@ -25,11 +25,10 @@
 #include <drm/drm_file.h>
 #include <drm/gsvm_drm.h>
 
-#include "gsvm_block.h"
 #include "gsvm_device.h"
-#include "gsvm_mirror.h"
-#include "gsvm_move.h"
+#include "gsvm_pt.h"
 #include "gsvm_residency.h"
+#include "gsvm_transit.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
 #include "gsvm_vram_page.h"
@@ -95,25 +94,10 @@ static u32 gsvm_residency_word(unsigned long pfn, bool moving)
 	return word;
 }
 
-/* Eviction does not know whose pages it moves: they may be of this block. */
-static bool gsvm_residency_moving(struct gsvm_vm *vm, unsigned long addr)
-{
-	struct gsvm_block *block = gsvm_mirror_block_lookup(vm->mirror, addr);
-	struct gsvm_vram *vram = vm->gdev->vram;
-	bool moving = gsvm_move_is_out(vm->mm);
-
-	if (block) {
-		moving |= atomic_read(&block->moving) || (vram && atomic_read(&vram->nr_evicting));
-		gsvm_block_put(block);
-	}
-	return moving;
-}
-
 /* One look at [@start, @end), of one block. -EBUSY: it changed meanwhile. */
 static int gsvm_residency_once(struct gsvm_residency *look, struct gsvm_vm *vm,
 			       unsigned long start, unsigned long end)
 {
-	bool moving = gsvm_residency_moving(vm, start);
 	struct hmm_range range = {
 		.notifier = &look->notifier,
 		.start = start,
@@ -122,10 +106,13 @@ static int gsvm_residency_once(struct gsvm_residency *look, struct gsvm_vm *vm,
 		.dev_private_owner = (void *)gsvm_vram_owner(),
 	};
 	unsigned int i;
+	bool moving;
 	int ret;
 
 	memset(look->pfn, 0, sizeof(look->pfn));
 	range.notifier_seq = mmu_interval_read_begin(&look->notifier);
+	/* In between: see DOC: Pages in transit. */
+	moving = gsvm_transit_may_have(vm->mm, start);
 	mmap_read_lock(vm->mm);
 	ret = hmm_range_fault(&range);
 	mmap_read_unlock(vm->mm);

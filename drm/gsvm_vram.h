@@ -42,7 +42,6 @@ struct seq_file;
  * @evict_work: frees chunks before they are needed
  * @evicted: pages ever evicted
  * @turns: chunks ever evicted
- * @nr_evicting: chunks that are being evicted
  * @stream: what CPU threads fetch back, gsvm_stream.c
  * @moves: moves that can be used again, gsvm_move.c
  * @split: splits 2 MiB pages that an access cannot bring back, gsvm_split.c
@@ -69,7 +68,6 @@ struct gsvm_vram {
 	struct work_struct evict_work;
 	atomic64_t evicted;
 	atomic64_t turns;
-	atomic_t nr_evicting;
 	struct gsvm_stream_table stream;
 	struct gsvm_move_cache moves;
 	struct gsvm_split split;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The memory manager's other business with memory that is in VRAM: swap, KSM,
- * soft-dirty tracking, NUMA, cgroups, userfaultfd.
+ * NUMA, cgroups, userfaultfd. Soft-dirty tracking is in gsvm_vram_soft_dirty.c.
  */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -102,61 +102,6 @@ static void dirty_before_vram(void)
 		out(p, SIZE);
 		cpu_verify(p, SIZE, round, WHOLE, "written before VRAM, then swapped");
 	}
-	queue_close(q);
-}
-
-static bool soft_dirty(const char *p)
-{
-	return pagemap(p) & PM_SOFT_DIRTY;
-}
-
-static void clear_soft_dirty(void)
-{
-	gsvm_assert(write_text("/proc/self/clear_refs", "4"), "cannot write clear_refs\n");
-}
-
-static void soft_dirty_written(void)
-{
-	struct queue *q = queue_open();
-	char *p = map_in_vram(q, SIZE, 0);
-	size_t pages = SIZE / PAGE, i;
-	int round;
-
-	clear_soft_dirty();
-	gsvm_require(!soft_dirty(p), "the kernel has no soft-dirty tracking\n");
-	for (round = 0; round < 4; round++) {
-		to_vram(q, p, SIZE);
-		clear_soft_dirty();
-		gpu_set(q, p + PAGE, 2 * PAGE, pages / 2, round, 1);
-		to_system(q, p, SIZE);
-		for (i = 1; i < pages; i += 2)
-			gsvm_assert(soft_dirty(p + i * PAGE),
-				    "page %zu was written in VRAM and is not soft-dirty\n", i);
-	}
-	queue_close(q);
-}
-
-/* Moving writes nothing, and forgets nothing. */
-static void soft_dirty_moved(void)
-{
-	struct queue *q = queue_open();
-	char *p = map_block(SIZE);
-	size_t pages = SIZE / PAGE, i;
-
-	cpu_fill(p, SIZE, 1, SPARSE);
-	clear_soft_dirty();
-	gsvm_require(!soft_dirty(p), "the kernel has no soft-dirty tracking\n");
-	for (i = 0; i < pages; i += 2)
-		gsvm_poke((void *)(p + i * PAGE), pattern_word(1, i * PAGE));
-	to_vram(q, p, SIZE);
-	for (i = 0; i < pages; i += 2)
-		gsvm_assert(soft_dirty(p + i * PAGE), "page %zu lost its soft-dirty bit\n", i);
-	gpu_verify(q, p, SIZE, 1, SPARSE, "in VRAM");
-	to_system(q, p, SIZE);
-	for (i = 0; i < pages; i++)
-		gsvm_assert(soft_dirty(p + i * PAGE) || i % 2,
-			    "page %zu lost its soft-dirty bit\n", i);
-	cpu_verify(p, SIZE, 1, SPARSE, "back");
 	queue_close(q);
 }
 
@@ -523,8 +468,6 @@ static const struct gsvm_subtest tests[] = {
 	{ "swap", swap_and_vram, "between swap and VRAM" },
 	{ "dirty-in-vram", dirty_in_vram, "clean pages, written in VRAM, then swapped" },
 	{ "dirty-before-vram", dirty_before_vram, "dirty pages, moved, then swapped" },
-	{ "soft-dirty-written", soft_dirty_written, "writes in VRAM are soft-dirty" },
-	{ "soft-dirty-moved", soft_dirty_moved, "moving forgets no soft-dirty bit" },
 	{ "ksm", ksm, "KSM" },
 	{ "numa", numa, "move_pages and migrate_pages" },
 	{ "numa-balancing", numa_balancing, "samples of NUMA balancing" },

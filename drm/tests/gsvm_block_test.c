@@ -388,7 +388,7 @@ static void gsvm_block_check_entries(struct gsvm_block_run *run)
 	if (slot & GSVM_PTE_LEAF && slot & GSVM_PTE_V)
 		valid += GSVM_BLOCK_PAGES;
 	zombies += !!(slot & GSVM_PTE_SW_ZOMBIE);
-	gsvm_block_mapped(block, mapped);
+	gsvm_block_mapped(block, GSVM_PTE_R, mapped);
 
 	GSVM_RUN_EQ(run, block->nr_mapped, valid);
 	GSVM_RUN_EQ(run, block->nr_mapped, bitmap_weight(mapped, GSVM_BLOCK_PAGES));

@@ -301,19 +301,40 @@ static void gsvm_stale_test(struct kunit *test)
 	req->since = ktime_get_ns();
 	/* Nobody has been there yet. */
 	KUNIT_EXPECT_FALSE(test, gsvm_populate_stale(m->block, req));
-	bitmap_set(served->mapped, 3, 2);
+	bitmap_set(served->resume, 3, 2);
 	while (ktime_get_ns() == req->since)
 		cpu_relax();
 	gsvm_populate_note(m->block, served);
 	KUNIT_EXPECT_TRUE(test, gsvm_populate_stale(m->block, req));
 	__set_bit(4, req->write);
 	KUNIT_EXPECT_TRUE(test, gsvm_populate_stale(m->block, req));
-	/* One that was not mapped may have somebody parked on it. */
+	/* One that was not resumed may have somebody parked on it. */
 	__set_bit(5, req->exec);
 	KUNIT_EXPECT_FALSE(test, gsvm_populate_stale(m->block, req));
 	__clear_bit(5, req->exec);
 	req->since = ktime_get_ns();
 	KUNIT_EXPECT_FALSE(test, gsvm_populate_stale(m->block, req));
+}
+
+/* Who can go on: all of what is writable, of the rest only what was asked for. */
+static void gsvm_resume_test(struct kunit *test)
+{
+	struct gsvm_test_mirror *m = gsvm_test_mirror(test);
+	struct gsvm_request *req = kunit_kzalloc(test, sizeof(*req), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, req);
+	gsvm_test_map(m, 3, 6);
+	mutex_lock(&m->block->lock);
+	gsvm_block_write_protect(m->block, 4, 6);
+	mutex_unlock(&m->block->lock);
+	__set_bit(4, req->read);
+	KUNIT_EXPECT_TRUE(test, gsvm_populate_served(m->block, req));
+	KUNIT_EXPECT_EQ(test, 4, bitmap_weight(req->mapped, GSVM_BLOCK_PAGES));
+	KUNIT_EXPECT_EQ(test, 2, bitmap_weight(req->resume, GSVM_BLOCK_PAGES));
+	KUNIT_EXPECT_TRUE(test, test_bit(3, req->resume) && test_bit(4, req->resume));
+	/* A write to what can be read is not served yet. */
+	__set_bit(5, req->write);
+	KUNIT_EXPECT_FALSE(test, gsvm_populate_served(m->block, req));
 }
 
 static struct kunit_case gsvm_policy_tests[] = {
@@ -322,6 +343,7 @@ static struct kunit_case gsvm_policy_tests[] = {
 	KUNIT_CASE(gsvm_policy_test_bounce),
 	KUNIT_CASE(gsvm_policy_test_thrash),
 	KUNIT_CASE(gsvm_stale_test),
+	KUNIT_CASE(gsvm_resume_test),
 	{}
 };
 
