@@ -72,9 +72,6 @@
 /* Chunks that one service evicts before it goes on without VRAM. */
 #define GSVM_EVICT_TRIES	4
 
-/* Chunks that the background frees beyond the mark at which it begins. */
-#define GSVM_EVICT_AHEAD	2
-
 /* Between two looks at what the device uses, in milliseconds. */
 #define GSVM_EVICT_AGE		20
 

@@ -2,11 +2,11 @@
 /**
  * DOC: Holding a block
  *
- * A block that went to and fro between the CPU and VRAM, or that did not fit, is held in
- * system memory for a while (gsvm_policy.c), where the device maps it and faults no
- * more. Nothing would ever ask for it to be moved again. So when the time is
- * over, its entries are taken from the device: if it still uses the block, the
- * fault that follows may move it.
+ * A block that went to and fro between the CPU and VRAM, that did not fit, or that is
+ * watched, is held in system memory for a while (gsvm_policy.c), where the device maps
+ * it and faults no more. Nothing would ever ask for it to be moved again. So when
+ * the time is over, its entries are taken from the device, having been asked what of
+ * them it has used: if it still uses the block, the fault that follows may move it.
  *
  * Locks: &gsvm_hold.lock is a leaf; the work takes block locks without it.
  */
@@ -33,11 +33,16 @@ static void gsvm_hold_arm_locked(struct gsvm_hold *hold, unsigned long delay)
 /* The time of a block, which is not on the list any more, is over. */
 static void gsvm_hold_release(struct gsvm_block *block)
 {
+	unsigned int used = 0;
+
 	mutex_lock(&block->lock);
-	if (block->slot)
+	if (block->slot) {
+		used = gsvm_block_used(block);
 		gsvm_block_zap(block, 0, GSVM_BLOCK_PAGES - 1, true);
+	}
 	mutex_unlock(&block->lock);
 	gsvm_block_settle(block);
+	gsvm_policy_watched(block->mirror->vm, block, used);
 	gsvm_block_put(block);
 }
 

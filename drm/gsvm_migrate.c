@@ -153,9 +153,10 @@ static struct vm_area_struct *gsvm_migrate_vma(struct gsvm_vm *vm, struct gsvm_b
 	return vma && gsvm_migrate_movable(vma) ? vma : NULL;
 }
 
-/* See what there is to move, before VRAM is reserved for it. */
+/* See what there is to move, before VRAM is reserved for it; *@movable: of what exists. */
 static bool gsvm_migrate_plan(struct gsvm_move *move, struct gsvm_vm *vm,
-			      struct gsvm_block *block, const struct gsvm_wish *wish)
+			      struct gsvm_block *block, const struct gsvm_wish *wish,
+			      unsigned int *movable)
 {
 	struct gsvm_look_found found;
 	struct vm_area_struct *vma;
@@ -180,6 +181,7 @@ static bool gsvm_migrate_plan(struct gsvm_move *move, struct gsvm_vm *vm,
 	}
 	move->args.start = start;
 	move->args.end = end;
+	*movable = found.movable;
 	wanted = start < end && (found.movable || gsvm_migrate_empty(&move->look, wish));
 out:
 	mmap_read_unlock(vm->mm);
@@ -239,10 +241,13 @@ static void gsvm_migrate_in(struct gsvm_move *move, struct gsvm_vm *vm, struct g
 			    const struct gsvm_wish *wish)
 {
 	struct gsvm_wish rest = *wish, part;
+	unsigned int movable;
 
 	while (gsvm_migrate_next(vm, block, &rest, &part)) {
-		if (!gsvm_migrate_plan(move, vm, block, &part))
+		if (!gsvm_migrate_plan(move, vm, block, &part, &movable))
 			continue;
+		if (gsvm_policy_watches(vm, block, movable))
+			return;
 		if (gsvm_move_reserve(move, vm, block->start, block->start + GSVM_BLOCK_SIZE))
 			return;
 		gsvm_migrate_do(move, block, &part);
