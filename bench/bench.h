@@ -39,6 +39,7 @@ struct job {
 	uint64_t services;	/* block services */
 	uint64_t mapped;	/* 4 KiB pages mapped */
 	uint64_t huge;		/* 2 MiB entries made */
+	uint64_t left;		/* times that a block stayed in system memory */
 };
 
 /* bench.c */
@@ -62,10 +63,13 @@ struct job gpu_scatter(struct bench *b, void *base, uint64_t pages, uint64_t cou
 		       uint32_t items);
 uint64_t gpu_metadata(struct bench *b);
 
-/* hmm.c: us for all of @size to the peer's device and back; false: no peer */
-bool hmm_migrate(size_t size, bool huge, double us[2]);
+/* hmm.c: the peer; a negative @fd: there is none. us for @pages to its device or back. */
+int hmm_open(void);
+double hmm_move(int fd, bool to_device, void *p, void *mirror, size_t pages, bool huge);
 
 /* migrate.c */
+void bench_limits(struct bench *b);
+void fill(void *p, size_t size);
 void prefetch(struct bench *b, void *p, size_t size, enum gsvm_region region);
 void must_be(struct bench *b, void *p, size_t size, uint32_t where, const char *what);
 
@@ -77,6 +81,7 @@ void bench_rate(struct bench *b);
 void bench_change(struct bench *b);
 void bench_metadata(struct bench *b);
 void bench_migrate(struct bench *b);
+void bench_threads(struct bench *b);
 void bench_pressure(struct bench *b);
 
 #endif

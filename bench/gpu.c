@@ -90,6 +90,7 @@ static struct job run(struct bench *b, const struct gsvm_kernel *kernel, const v
 		.services = after.fault_services - before.fault_services,
 		.mapped = after.pages_mapped - before.pages_mapped,
 		.huge = after.huge_mapped - before.huge_mapped,
+		.left = after.bounces - before.bounces,
 	};
 }
 

@@ -55,7 +55,7 @@ static void measure(struct bench *b, int fd, const char *name, bool huge, bool p
 
 void bench_hmm(struct bench *b)
 {
-	int fd = open("/dev/hmm_dmirror0", O_RDWR);
+	int fd = hmm_open();
 
 	section("The peer: lib/test_hmm, device write by ioctl (fault and copy)");
 	if (fd < 0) {
@@ -69,43 +69,29 @@ void bench_hmm(struct bench *b)
 	close(fd);
 }
 
-/* What is moved comes along into @mirror besides: that is how its ioctl is made. */
-static double migrate(int fd, unsigned long request, void *p, void *mirror, size_t pages)
+int hmm_open(void)
 {
+	return open("/dev/hmm_dmirror0", O_RDWR);
+}
+
+/*
+ * What is moved comes along into @mirror besides: that is how its ioctl is made. On the
+ * way back, it counts a 2 MiB page as one.
+ */
+double hmm_move(int fd, bool to_device, void *p, void *mirror, size_t pages, bool huge)
+{
+	size_t least = huge ? pages / (HUGE / PAGE) : pages;
 	struct hmm_dmirror_cmd cmd = {
 		.addr = (uintptr_t)p, .ptr = (uintptr_t)mirror, .npages = pages,
 	};
 	double start = now_us();
 
-	while (ioctl(fd, request, &cmd))
+	while (ioctl(fd, to_device ? HMM_DMIRROR_MIGRATE_TO_DEV : HMM_DMIRROR_MIGRATE_TO_SYS, &cmd))
 		if (errno != EINTR)
 			die("HMM_DMIRROR_MIGRATE", errno);
 	/* Best effort, as ours. */
-	if (cmd.cpages < pages - pages / 50)
+	if (cmd.cpages < least - least / 50)
 		fprintf(stderr, "gsvm-bench: test_hmm moved %llu of %zu pages\n",
 			(unsigned long long)cmd.cpages, pages);
 	return now_us() - start;
-}
-
-bool hmm_migrate(size_t size, bool huge, double us[2])
-{
-	int fd = open("/dev/hmm_dmirror0", O_RDWR);
-	double in[ROUNDS], out[ROUNDS];
-	void *mirror;
-
-	if (fd < 0)
-		return false;
-	mirror = memory_get(size, true, true);
-	for (unsigned int i = 0; i < ROUNDS; i++) {
-		void *p = memory_get(size, huge, true);
-
-		in[i] = migrate(fd, HMM_DMIRROR_MIGRATE_TO_DEV, p, mirror, size / PAGE);
-		out[i] = migrate(fd, HMM_DMIRROR_MIGRATE_TO_SYS, p, mirror, size / PAGE);
-		memory_put(p, size);
-	}
-	memory_put(mirror, size);
-	close(fd);
-	us[0] = median(in, ROUNDS);
-	us[1] = median(out, ROUNDS);
-	return true;
 }

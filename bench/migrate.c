@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Moving memory to VRAM and back: by prefetch, by fault, by the CPU's touch. */
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench.h"
 
 #define SIZE	(32 * MIB)
 #define BLOCKS	(SIZE / HUGE)
 
-static void fill(uint8_t *p, size_t size)
+void fill(void *p, size_t size)
 {
 	for (size_t i = 0; i < size; i += PAGE)
-		*(volatile uint64_t *)(p + i) = i;
+		*(volatile uint64_t *)((uint8_t *)p + i) = i;
 }
 
 void prefetch(struct bench *b, void *p, size_t size, enum gsvm_region region)
@@ -66,11 +66,16 @@ static double copy_us(struct bench *b, uint8_t *to, uint8_t *from)
 	return us;
 }
 
-/* The limit, in both directions: huge pages, so that mappings cost least. */
-static void limits(struct bench *b)
+/*
+ * The limit, in both directions: huge pages, so that mappings cost least. From now on
+ * memory may move.
+ */
+void bench_limits(struct bench *b)
 {
 	double in[ROUNDS], out[ROUNDS];
 
+	if (b->copy_in)
+		return;
 	gsvm_vm_set_migration(b->vm, GSVM_MIGRATE_NEVER);
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		uint8_t *system = memory_get(SIZE, true, true);
@@ -124,23 +129,36 @@ static void by_prefetch(struct bench *b, bool huge)
 	      median(out, ROUNDS), b->copy_out);
 }
 
+static void by_peer(struct bench *b, int fd, bool huge)
+{
+	uint8_t *mirror = memory_get(SIZE, true, true);
+	double in[ROUNDS], out[ROUNDS];
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		uint8_t *p = memory_get(SIZE, huge, true);
+
+		in[i] = hmm_move(fd, true, p, mirror, SIZE / PAGE, huge) / BLOCKS;
+		out[i] = hmm_move(fd, false, p, mirror, SIZE / PAGE, huge) / BLOCKS;
+		memory_put(p, SIZE);
+	}
+	memory_put(mirror, SIZE);
+	speed(huge ? "test_hmm to device, 2 MiB pages" : "test_hmm to device, 4 KiB pages",
+	      median(in, ROUNDS), b->copy_in);
+	speed(huge ? "test_hmm back, 2 MiB pages" : "test_hmm back, 4 KiB pages",
+	      median(out, ROUNDS), b->copy_out);
+}
+
 static void peer(struct bench *b)
 {
-	static const char *const name[2][2] = {
-		{ "test_hmm to device, 4 KiB pages", "test_hmm back, 4 KiB pages" },
-		{ "test_hmm to device, 2 MiB pages", "test_hmm back, 2 MiB pages" },
-	};
+	int fd = hmm_open();
 
-	for (int huge = 0; huge <= 1; huge++) {
-		double us[2];
-
-		if (!hmm_migrate(SIZE, huge, us)) {
-			printf("  %-44s left out\n", name[huge][0]);
-			continue;
-		}
-		speed(name[huge][0], us[0] / BLOCKS, b->copy_in);
-		speed(name[huge][1], us[1] / BLOCKS, b->copy_out);
+	if (fd < 0) {
+		printf("  test_hmm: left out, it is not there\n");
+		return;
 	}
+	by_peer(b, fd, false);
+	by_peer(b, fd, true);
+	close(fd);
 }
 
 /*
@@ -230,83 +248,10 @@ static void by_cpu(struct bench *b)
 	}
 }
 
-/**
- * struct share - one thread's part of the memory
- */
-struct share {
-	struct bench *b;
-	uint8_t *p;
-	size_t size;
-	bool to_vram;
-	pthread_t thread;
-	pthread_barrier_t *start;
-};
-
-static void *share_loop(void *arg)
-{
-	struct share *s = arg;
-
-	pthread_barrier_wait(s->start);
-	if (s->to_vram)
-		prefetch(s->b, s->p, s->size, GSVM_REGION_VRAM);
-	else
-		for (size_t i = 0; i < s->size; i += PAGE)
-			*(volatile uint8_t *)(s->p + i) = 1;
-	return NULL;
-}
-
-/* All threads together: us per 2 MiB. */
-static double shared_work(struct bench *b, unsigned int n, bool to_vram, bool huge)
-{
-	uint8_t *p = memory_get(SIZE, huge, true);
-	pthread_barrier_t start;
-	struct share s[8];
-	double begin, us;
-
-	fill(p, SIZE);
-	if (!to_vram)
-		prefetch(b, p, SIZE, GSVM_REGION_VRAM);
-	pthread_barrier_init(&start, NULL, n + 1);
-	for (unsigned int i = 0; i < n; i++) {
-		s[i] = (struct share){ b, p + i * (SIZE / n), SIZE / n, to_vram, 0, &start };
-		if (pthread_create(&s[i].thread, NULL, share_loop, &s[i]))
-			die("pthread_create", 0);
-	}
-	pthread_barrier_wait(&start);
-	begin = now_us();
-	for (unsigned int i = 0; i < n; i++)
-		pthread_join(s[i].thread, NULL);
-	us = (now_us() - begin) / BLOCKS;
-	pthread_barrier_destroy(&start);
-	memory_put(p, SIZE);
-	return us;
-}
-
-static void by_threads(struct bench *b, bool to_vram, unsigned int most)
-{
-	for (int huge = 0; huge <= 1; huge++) {
-		double one = 0;
-
-		for (unsigned int n = 1; n <= most; n *= 2) {
-			double us[ROUNDS], m;
-			char name[64];
-
-			for (unsigned int i = 0; i < ROUNDS; i++)
-				us[i] = shared_work(b, n, to_vram, huge);
-			m = median(us, ROUNDS);
-			one = one ? one : m;
-			snprintf(name, sizeof(name), "%s, %s pages, %u thread%s",
-				 to_vram ? "prefetch" : "CPU touch", huge ? "2 MiB" : "4 KiB", n,
-				 n > 1 ? "s" : "");
-			row(name, m, one, "one thread", "%.2f GB/s", gbs(m));
-		}
-	}
-}
-
 void bench_migrate(struct bench *b)
 {
 	section("Moving memory, per 2 MiB, of 32 MiB");
-	limits(b);
+	bench_limits(b);
 	row("the GPU's copy, to VRAM: the limit", b->copy_in, 0, NULL, "          %5.2f GB/s",
 	    gbs(b->copy_in));
 	row("the GPU's copy, from VRAM: the limit", b->copy_out, 0, NULL, "          %5.2f GB/s",
@@ -321,8 +266,4 @@ void bench_migrate(struct bench *b)
 
 	section("The CPU's touch brings memory back");
 	by_cpu(b);
-
-	section("Threads at once, per 2 MiB");
-	by_threads(b, true, 4);
-	by_threads(b, false, 8);
 }

@@ -45,31 +45,37 @@ static void sequential(struct bench *b, size_t size, size_t vram, double work_us
 
 	snprintf(name, sizeof(name), "in order, %zu %% of VRAM", 100 * size / vram);
 	row(name, job.us / (size / PAGE), ideal / (size / PAGE), "ideal",
-	    "%llu faults, %llu pages evicted", (unsigned long long)job.faults,
-	    (unsigned long long)(evicted(b) - before));
+	    "%llu faults, %llu pages evicted, %llu times left where it was",
+	    (unsigned long long)job.faults, (unsigned long long)(evicted(b) - before),
+	    (unsigned long long)job.left);
 	memory_put(p, size);
 }
 
-/*
- * Random touches after a pass over everything: the ideal moves the one page
- * that is missing in, and one out.
- */
-static void random_order(struct bench *b, size_t size, size_t vram, double work_us)
+/* One job of random touches. The ideal moves the one page that is missing in, and one out. */
+static void scatter(struct bench *b, const char *name, void *p, size_t size, size_t vram,
+		    uint32_t items, uint64_t count, double work_us)
 {
-	const uint32_t items = 64, count = 32;
 	double miss = size > vram ? 1 - (double)vram / size : 0;
 	double ideal = work_us + miss * (b->copy_in + b->copy_out) / (HUGE / PAGE);
+	uint64_t before = evicted(b);
+	struct job job = gpu_scatter(b, p, size / PAGE, count, items);
+
+	row(name, job.us / (items * count), ideal, "ideal",
+	    "%llu faults, %llu pages evicted, %llu times left where it was",
+	    (unsigned long long)job.faults, (unsigned long long)(evicted(b) - before),
+	    (unsigned long long)job.left);
+}
+
+/* Random touches after a pass over everything in order: the first ones, and many more. */
+static void random_order(struct bench *b, size_t size, size_t vram, double work_us)
+{
 	uint8_t *p = memory_get(size, true, true);
-	uint64_t before;
-	struct job job;
 	char name[64];
 
 	gpu_touch(b, p, PAGE, 1, size / PAGE, true);
-	before = evicted(b);
-	job = gpu_scatter(b, p, size / PAGE, count, items);
-	snprintf(name, sizeof(name), "at random, %zu %% of VRAM", 100 * size / vram);
-	row(name, job.us / (items * count), ideal, "ideal", "%llu faults, %llu pages evicted",
-	    (unsigned long long)job.faults, (unsigned long long)(evicted(b) - before));
+	snprintf(name, sizeof(name), "at random, %zu %% of VRAM, 2048 touches", 100 * size / vram);
+	scatter(b, name, p, size, vram, 64, 32, work_us);
+	scatter(b, "    131072 more", p, size, vram, 64, 2048, work_us);
 	memory_put(p, size);
 }
 
@@ -83,6 +89,7 @@ void bench_pressure(struct bench *b)
 
 	if (ret)
 		die("gsvm_device_vram", ret);
+	bench_limits(b);
 	section("Kernels on a share of VRAM, us per touched page, against the transfer-limited ideal");
 	/* What the touch itself costs, with everything in place. */
 	p = memory_get(s.total / 4, true, true);

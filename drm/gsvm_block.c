@@ -244,7 +244,8 @@ static void gsvm_block_invalidate_tlb(struct gsvm_block *block, unsigned int fir
  * @block: block; locked or not, the answer concerns @pages only
  * @pages: what was found
  *
- * Return: true if all pages are there, in one aligned piece, with equal rights.
+ * Return: true if all pages are there, in one aligned piece, with equal rights, and
+ * nobody wants to know which of them the device uses.
  */
 bool gsvm_block_can_be_huge(struct gsvm_block *block, const struct gsvm_block_pages *pages)
 {
@@ -253,6 +254,8 @@ bool gsvm_block_can_be_huge(struct gsvm_block *block, const struct gsvm_block_pa
 	unsigned long want = pages->pfn[0] & flags;
 	unsigned int i;
 
+	if (READ_ONCE(block->policy.watched))
+		return false;
 	if (!(want & HMM_PFN_VALID) || !IS_ALIGNED(frame, GSVM_BLOCK_PAGES))
 		return false;
 	if (!bitmap_empty(pages->exec, GSVM_BLOCK_PAGES) &&
@@ -361,6 +364,9 @@ static int gsvm_block_map_table(struct gsvm_block *block, const struct gsvm_bloc
 		else if (err)
 			__set_bit(i / GSVM_CONT_PAGES, &changed);
 	}
+	/* Sixteen entries in one would note an access to one of the sixteen only. */
+	if (READ_ONCE(block->policy.watched))
+		changed = 0;
 	for_each_set_bit(i, &changed, GSVM_BLOCK_PAGES / GSVM_CONT_PAGES)
 		gsvm_pte_cont_make(block->table->pt.entry, i * GSVM_CONT_PAGES);
 
@@ -640,3 +646,26 @@ void gsvm_block_age(struct gsvm_block *block)
 	}
 }
 EXPORT_SYMBOL_IF_KUNIT(gsvm_block_age);
+
+/**
+ * gsvm_block_used() - how much has the device used
+ * @block: locked, not torn down
+ *
+ * Return: pages that are mapped by small entries and have been used since.
+ */
+unsigned int gsvm_block_used(struct gsvm_block *block)
+{
+	unsigned int i, used = 0;
+
+	lockdep_assert_held(&block->lock);
+
+	if (block->state != GSVM_BLOCK_PAGES_MAPPED)
+		return 0;
+	for (i = 0; i < GSVM_BLOCK_PAGES; i++) {
+		u64 pte = gsvm_pte_read(&block->table->pt.entry[i]);
+
+		used += gsvm_pte_valid(pte) && pte & GSVM_PTE_A;
+	}
+	return used;
+}
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_used);

@@ -121,6 +121,7 @@ void gsvm_block_mapped(struct gsvm_block *block, u64 right, unsigned long *mappe
 bool gsvm_block_allows(struct gsvm_block *block, const unsigned long *pages, u64 right);
 void gsvm_block_bury(struct gsvm_block *block);
 void gsvm_block_age(struct gsvm_block *block);
+unsigned int gsvm_block_used(struct gsvm_block *block);
 
 #if IS_ENABLED(CONFIG_KUNIT)
 dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigned long pfn, size_t size);

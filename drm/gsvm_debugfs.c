@@ -101,7 +101,7 @@ static void gsvm_debugfs_show_vm(struct seq_file *m, struct gsvm_vm *vm)
 {
 	struct gsvm_vm_stats *s = &vm->stats;
 
-	seq_printf(m, "asid %u%s events %lld faults %lld failed %lld services %lld retries %lld fault_ns %lld mapped %lld now %lld huge %lld invalidations %lld invalidated %lld dirtied %lld metadata %lld\n",
+	seq_printf(m, "asid %u%s events %lld faults %lld failed %lld services %lld retries %lld fault_ns %lld mapped %lld now %lld huge %lld invalidations %lld invalidated %lld dirtied %lld metadata %lld left %lld sparse %#x\n",
 		   vm->asid, READ_ONCE(vm->dead) ? " dead" : "",
 		   atomic64_read(&vm->event_seq), atomic64_read(&s->faults),
 		   atomic64_read(&s->faults_failed), atomic64_read(&s->fault_services),
@@ -109,7 +109,8 @@ static void gsvm_debugfs_show_vm(struct seq_file *m, struct gsvm_vm *vm)
 		   atomic64_read(&s->pages_mapped), atomic64_read(&s->pages_now),
 		   atomic64_read(&s->huge_mapped), atomic64_read(&s->invalidations),
 		   atomic64_read(&s->pages_invalidated), atomic64_read(&s->pages_dirtied),
-		   atomic64_read(&s->metadata_bytes));
+		   atomic64_read(&s->metadata_bytes), atomic64_read(&s->bounces),
+		   READ_ONCE(vm->policy.sparse));
 }
 
 static int gsvm_debugfs_show_vms(struct seq_file *m, void *unused)

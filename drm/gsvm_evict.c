@@ -27,23 +27,26 @@
  * memory in one piece, only through an address space. So it is looked for where the
  * chunk's owner is, with the owner's mmap lock if that can be had at once. If it
  * cannot, because the owner changes its mappings just now, or is on its way out and
- * will free the page by itself, another chunk is taken instead. What is known of the
- * owner may be old: mremap() has taken the page elsewhere, its VM is gone, a forked
- * child is all that is left. A page that is not found there goes by physical address
- * as well, and *is not guarded*: if its process unmaps it in this very moment, the
- * kernel's mistake takes effect. The evacuation at the driver's end goes through
- * the address spaces of all VMs in addition (gsvm_prefetch_all_out()).
+ * will free the page by itself, another chunk is taken instead; also when the page is
+ * there and does not come, and while munmap() might be at work, which takes its mapping
+ * out of sight before it takes the pages. What is known of the owner may be old:
+ * mremap() has taken the page elsewhere, its VM is gone, a forked child is all that is
+ * left. A page that is not found there goes by physical address as well, and *is not
+ * guarded*: if its process unmaps it in this very moment, the kernel's mistake takes
+ * effect. The evacuation at the driver's end goes through the address spaces of all VMs
+ * in addition (gsvm_prefetch_all_out()).
  *
  * Which chunk was used is asked before the choice: the device sets accessed bits
  * in the page tables, gsvm_vm_age_all() collects them.
  *
- * Locks: none while copying, but those of the pages, and the mmap lock (read, and never
- * waited for) of who owns a 2 MiB page. A thread that evicts may hold nothing that
- * reclaim or an MMU notifier needs.
+ * Locks: none while copying, but those of the pages, and the mmap lock (never waited
+ * for, and held for reading) of who owns a 2 MiB page. A thread that evicts may hold
+ * nothing that reclaim or an MMU notifier needs.
  */
 
 #include <linux/delay.h>
 #include <linux/gfp.h>
+#include <linux/hmm.h>
 #include <linux/jiffies.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
@@ -55,6 +58,7 @@
 #include "gsvm_block.h"
 #include "gsvm_device.h"
 #include "gsvm_evict.h"
+#include "gsvm_look.h"
 #include "gsvm_lost.h"
 #include "gsvm_mirror.h"
 #include "gsvm_move.h"
@@ -70,9 +74,6 @@
 
 /* Chunks that one service evicts before it goes on without VRAM. */
 #define GSVM_EVICT_TRIES	4
-
-/* Chunks that the background frees beyond the mark at which it begins. */
-#define GSVM_EVICT_AHEAD	2
 
 /* Between two looks at what the device uses, in milliseconds. */
 #define GSVM_EVICT_AGE		20
@@ -238,9 +239,56 @@ static unsigned int gsvm_evict_block_out(struct gsvm_vram *vram, struct gsvm_blo
 	return moved;
 }
 
+/* Is a chunk's 2 MiB page mapped, as one, where its block is; mmap_lock held. */
+static bool gsvm_evict_is_there(struct gsvm_vram_chunk *chunk, struct gsvm_block *block,
+				struct mm_struct *mm)
+{
+	struct vm_area_struct *vma = vma_lookup(mm, block->start);
+	struct gsvm_vram *vram = chunk->vram;
+	struct gsvm_look_found found;
+	struct gsvm_move *move;
+	unsigned long pfn;
+	bool there;
+	int ret;
+
+	if (!vma || vma->vm_end - block->start < GSVM_BLOCK_SIZE)
+		return false;
+	move = gsvm_move_get(vram);
+	if (!move)
+		return true;
+	ret = gsvm_look_at(&move->look, block, vram, block->start, block->start + PAGE_SIZE,
+			   &found);
+	pfn = move->look.pfn[0];
+	there = ret == -EBUSY ||
+		(!ret && hmm_pfn_to_map_order(pfn) >= PMD_ORDER &&
+		 gsvm_vram_chunk_has(chunk, pfn & ~HMM_PFN_FLAGS));
+	gsvm_move_put(move);
+	return there;
+}
+
+/*
+ * Could a 2 MiB page that its owner's address space would not give be on its way out of
+ * that? munmap() unmaps when its mapping cannot be found any more, with the mmap lock
+ * held for reading: while it could be had for writing, nobody did.
+ */
+static bool gsvm_evict_must_wait(struct gsvm_vram_chunk *chunk, struct gsvm_block *block,
+				 struct mm_struct *mm)
+{
+	bool there;
+
+	/* The lock itself: no mapping will change. */
+	if (!down_write_trylock(&mm->mmap_lock))
+		return true;
+	downgrade_write(&mm->mmap_lock);
+	there = gsvm_evict_is_there(chunk, block, mm);
+	mmap_read_unlock(mm);
+	/* What was unmapped by then has gone. */
+	return there || !gsvm_vram_is_whole(chunk);
+}
+
 /*
  * Evict a 2 MiB page through its owner's address space, and set *@gone to the pages
- * that have. Returns false if it is not there, as far as is known.
+ * that have. Returns false if it is not there, and is not being unmapped there either.
  */
 static bool gsvm_evict_whole(struct gsvm_vram_chunk *chunk, unsigned int *gone)
 {
@@ -257,7 +305,7 @@ static bool gsvm_evict_whole(struct gsvm_vram_chunk *chunk, unsigned int *gone)
 		if (mmap_read_trylock(vm->mm)) {
 			*gone = gsvm_evict_block_out(vram, block, vm->mm);
 			mmap_read_unlock(vm->mm);
-			found = *gone;
+			found = *gone || gsvm_evict_must_wait(chunk, block, vm->mm);
 		}
 		/* Whoever exits meanwhile has left the work to us, perhaps: not now. */
 		mmput_async(vm->mm);

@@ -9,6 +9,9 @@ struct gsvm_vram;
 struct gsvm_vram_chunk;
 struct work_struct;
 
+/* Chunks that the background frees beyond the mark at which it begins. */
+#define GSVM_EVICT_AHEAD	2
+
 struct gsvm_vram_chunk *gsvm_evict_reserve(struct gsvm_vram *vram, struct gsvm_block *owner,
 					   struct gsvm_vram_chunk *hint);
 void gsvm_evict_work(struct work_struct *work);

@@ -12,12 +12,16 @@ struct gsvm_block;
  * struct gsvm_hold - blocks of one mirror that are held in system memory
  * @lock: protects all that follows, and &gsvm_block.hold_link; a leaf
  * @list: the blocks, each with a reference
+ * @nr: how many
+ * @due: when @work comes next, in jiffies, if there are any
  * @work: lets go of those whose time is over
  * @closed: no block is added any more
  */
 struct gsvm_hold {
-	spinlock_t lock;	/* list, closed */
+	spinlock_t lock;	/* all below */
 	struct list_head list;
+	unsigned int nr;
+	unsigned long due;
 	struct delayed_work work;
 	bool closed;
 };

@@ -107,12 +107,14 @@ struct gsvm_wish {
  * @end: byte behind the last; @start if nothing does
  * @across_start: first byte of what is in the VRAM of other GPUs, likewise
  * @across_end: byte behind the last, likewise
+ * @movable: pages in the block that are in system memory and could go
  */
 struct gsvm_plan {
 	unsigned long start;
 	unsigned long end;
 	unsigned long across_start;
 	unsigned long across_end;
+	unsigned int movable;
 };
 
 /* Is there a page that the device wants to write and that does not exist yet? */
@@ -209,6 +211,7 @@ static bool gsvm_migrate_plan(struct gsvm_move *move, struct gsvm_vm *vm,
 		start = max(start, move->fill_start);
 		end = min(end, move->fill_end);
 	}
+	plan->movable = found.movable;
 	if (start < end && (found.movable || gsvm_migrate_empty(&move->look, wish))) {
 		plan->start = start;
 		plan->end = end;
@@ -281,6 +284,8 @@ static void gsvm_migrate_in(struct gsvm_move *move, struct gsvm_vm *vm, struct g
 	while (gsvm_migrate_next(vm, block, &rest, &part)) {
 		if (!gsvm_migrate_plan(move, vm, block, &part, &plan))
 			continue;
+		if (gsvm_policy_watches(vm, block, plan.movable))
+			return;
 		if (gsvm_move_reserve(move, vm, block->start, block->start + GSVM_BLOCK_SIZE))
 			return;
 		gsvm_migrate_do(move, block, &part, &plan);

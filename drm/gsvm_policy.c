@@ -41,14 +41,32 @@
  * *Too much at once.* A block that is wanted back after less chunks have been evicted
  * since than VRAM has would have stayed in VRAM of twice the size: what is in use
  * does not fit. When that happens to a block GSVM_POLICY_RETURNS times in a row, it
- * is held in the same way, and others have its room; else each fault would move
- * 2 MiB out and 2 MiB in, for one access perhaps. What passes through once is not
+ * is held in the same way, and others have its room. What passes through once is not
  * concerned.
+ *
+ * *Here and there.* Where VRAM is short, each fault moves 2 MiB in and 2 MiB out. If the
+ * device then uses a page or two of them, the bus carries hundreds of times what
+ * remote accesses would have. Whether it does so cannot be seen in a block that is
+ * mapped by one entry, nor by its faults. So some blocks are *watched*: while a move
+ * would have to evict, one in GSVM_POLICY_WATCH blocks whose pages exist is held
+ * instead, and mapped by small entries, in which the device notes what it uses. When
+ * its time is over, the block was *worth moving* if GSVM_POLICY_USED pages had been
+ * used, GSVM_POLICY_USED_MOST if the hold had been doubled. It was not if less were,
+ * though more than GSVM_POLICY_WATCH other services say that the device went on
+ * meanwhile. Else there is no verdict.
+ *
+ * When GSVM_POLICY_SPARSE of the last GSVM_POLICY_VERDICTS verdicts on blocks of an
+ * address space were that it was not worth it, its accesses are *scattered*: while a
+ * move would have to evict, every block is held and watched. One that turns out to be
+ * worth it is moved by the next fault, so a part that is used much gets its room. When
+ * enough of them do, blocks move as before. A program that reads through its
+ * memory uses all of each block; of those that are watched it is spared the copies.
  *
  * *What did not move.* When an attempt moved nothing, the next one is not made
  * before GSVM_POLICY_STUCK has passed, twice as long each time.
  */
 
+#include <linux/bitops.h>
 #include <linux/jiffies.h>
 #include <linux/memcontrol.h>
 #include <linux/minmax.h>
@@ -59,8 +77,10 @@
 
 #include "gsvm_block.h"
 #include "gsvm_device.h"
+#include "gsvm_evict.h"
 #include "gsvm_mirror.h"
 #include "gsvm_policy.h"
+#include "gsvm_trace.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
 
@@ -69,6 +89,20 @@
 #define GSVM_POLICY_HOLD	msecs_to_jiffies(100)
 #define GSVM_POLICY_STUCK	msecs_to_jiffies(20)
 #define GSVM_POLICY_DOUBLINGS	5
+
+/* Of blocks that would move for the price of an eviction, one in so many is watched. */
+#define GSVM_POLICY_WATCH	8
+
+/* So many verdicts are remembered, and so many bad ones make accesses scattered ones. */
+#define GSVM_POLICY_VERDICTS	4
+#define GSVM_POLICY_SPARSE	3
+
+/*
+ * So many pages used within GSVM_POLICY_HOLD are worth moving a block: it moves twice as
+ * many twice. For longer holds it is more, but not all: some are passed over by chance.
+ */
+#define GSVM_POLICY_USED	(GSVM_BLOCK_PAGES / 2u)
+#define GSVM_POLICY_USED_MOST	(GSVM_BLOCK_PAGES / 8u * 7u)
 
 /* One part in so many of a memory cgroup's limit is kept for memory that can be reclaimed. */
 #define GSVM_POLICY_MEMCG	4
@@ -188,6 +222,80 @@ bool gsvm_policy_wants_vram(struct gsvm_vm *vm, struct gsvm_block *block)
 }
 EXPORT_SYMBOL_IF_KUNIT(gsvm_policy_wants_vram);
 
+/* Would a block get its VRAM by an eviction, now or soon? */
+static bool gsvm_policy_must_evict(struct gsvm_vram *vram, struct gsvm_block *block)
+{
+	struct gsvm_vram_chunk *chunk = READ_ONCE(block->chunk);
+
+	if (chunk && READ_ONCE(chunk->owner) == block && !READ_ONCE(chunk->evicting))
+		return false;
+	return gsvm_vram_low(vram, GSVM_EVICT_AHEAD);
+}
+
+static bool gsvm_policy_scattered(const struct gsvm_vm_policy *past)
+{
+	return hweight8(READ_ONCE(past->sparse) & GENMASK(GSVM_POLICY_VERDICTS - 1, 0)) >=
+	       GSVM_POLICY_SPARSE;
+}
+
+/**
+ * gsvm_policy_watches() - shall a block that could move be watched instead
+ * @vm: address space
+ * @block: block for which gsvm_policy_wants_vram()
+ * @movable: how many of its pages are there and could move
+ *
+ * Return: true if it stays; it is held then.
+ */
+bool gsvm_policy_watches(struct gsvm_vm *vm, struct gsvm_block *block, unsigned int movable)
+{
+	struct gsvm_block_policy *policy = &block->policy;
+
+	if (!gsvm_policy_must_evict(vm->gdev->vram, block))
+		return false;
+	if (policy->worth) {
+		policy->worth = false;
+		return false;
+	}
+	/* What does not exist yet costs a fault for each page, if it does not move. */
+	if (!gsvm_policy_scattered(&vm->policy) &&
+	    (movable < GSVM_BLOCK_PAGES / 2 ||
+	     (u32)atomic_inc_return(&vm->policy.turn) % GSVM_POLICY_WATCH))
+		return false;
+	policy->services = atomic64_read(&vm->stats.fault_services);
+	WRITE_ONCE(policy->watched, true);
+	gsvm_policy_hold(vm, block);
+	atomic64_inc(&vm->stats.bounces);
+	return true;
+}
+EXPORT_SYMBOL_IF_KUNIT(gsvm_policy_watches);
+
+/**
+ * gsvm_policy_watched() - the hold of a block is over
+ * @vm: address space
+ * @block: block
+ * @used: if it was mapped by small entries, pages that the device has used
+ */
+void gsvm_policy_watched(struct gsvm_vm *vm, struct gsvm_block *block, unsigned int used)
+{
+	struct gsvm_block_policy *policy = &block->policy;
+	unsigned int enough = policy->level > 1 ? GSVM_POLICY_USED_MOST : GSVM_POLICY_USED;
+	u64 services = atomic64_read(&vm->stats.fault_services) - policy->services;
+	u8 sparse = READ_ONCE(vm->policy.sparse) << 1;
+
+	if (!policy->watched)
+		return;
+	WRITE_ONCE(policy->watched, false);
+	if (used >= enough) {
+		policy->worth = true;
+		policy->level = 0;
+		WRITE_ONCE(vm->policy.sparse, sparse);
+	} else if (services > GSVM_POLICY_WATCH) {
+		WRITE_ONCE(vm->policy.sparse, sparse | 1);
+	}
+	trace_gsvm_watched(vm->gdev, vm->asid, block->start, used, services, policy->worth);
+}
+EXPORT_SYMBOL_IF_KUNIT(gsvm_policy_watched);
+
 /**
  * gsvm_policy_moved_in() - an attempt to move a block to VRAM has ended
  * @block: block
@@ -198,6 +306,8 @@ void gsvm_policy_moved_in(struct gsvm_block *block, unsigned int pages)
 	struct gsvm_block_policy *policy = &block->policy;
 
 	if (pages) {
+		/* By a prefetch, perhaps: what is in VRAM is mapped as well as it can be. */
+		WRITE_ONCE(policy->watched, false);
 		policy->stuck = 0;
 		policy->moved_in = jiffies;
 		policy->away = true;

@@ -25,11 +25,20 @@
  * In between is also where it can be stopped: by a signal, if somebody waits
  * for it, or by the end of the VM, if nobody does. What has moved has moved.
  *
+ * *Whose thread.* To unmap a small page, the kernel flushes its translation at once
+ * on every processor that runs a thread of the process: an interrupt and its answer
+ * for each page, which outweighs everything else by far. A processor that is idle
+ * or runs a kernel thread is left alone. So when a process has several threads, a
+ * worker moves pages to VRAM while the caller sleeps; threads that prefetch at the
+ * same time do not interrupt each other then. Threads that compute are interrupted
+ * all the same. What comes back was not mapped, and the caller fetches it himself.
+ *
  * An asynchronous prefetch holds a reference to the VM, not to the process's
  * memory: it takes that for a pair of windows at a time, and ends when there is
  * none any more.
  */
 
+#include <linux/completion.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -68,6 +77,7 @@
  * @end: byte behind the last
  * @to_vram: direction
  * @interruptible: a signal for the current thread ends it
+ * @cancelled: so does this; set by who waits for a worker
  * @moved: pages that have moved
  * @move: windows; on the way back the first one only
  * @busy: the window that is being copied, or NULL
@@ -79,10 +89,27 @@ struct gsvm_prefetch {
 	unsigned long end;
 	bool to_vram;
 	bool interruptible;
+	bool cancelled;
 	u64 moved;
 	struct gsvm_move *move[GSVM_PREFETCH_WINDOWS];
 	struct gsvm_move *busy;
 	bool left;
+};
+
+/**
+ * struct gsvm_prefetch_errand - a prefetch that a worker makes for a waiting caller
+ * @work: does it
+ * @prefetch: what to do
+ * @ret: how it ended, once @done
+ * @done: completed at the end
+ *
+ * On the caller's stack, who does not go before @done.
+ */
+struct gsvm_prefetch_errand {
+	struct work_struct work;
+	struct gsvm_prefetch *prefetch;
+	int ret;
+	struct completion done;
 };
 
 /**
@@ -132,6 +159,8 @@ static unsigned long gsvm_prefetch_enter(struct gsvm_prefetch *p, unsigned long 
 static int gsvm_prefetch_stop(const struct gsvm_prefetch *p)
 {
 	if (p->interruptible && signal_pending(current))
+		return -EINTR;
+	if (READ_ONCE(p->cancelled))
 		return -EINTR;
 	if (READ_ONCE(p->vm->dead))
 		return -ENOENT;
@@ -352,6 +381,39 @@ static int gsvm_prefetch_run(struct gsvm_prefetch *p)
 	return ret;
 }
 
+static void gsvm_prefetch_errand_work(struct work_struct *work)
+{
+	struct gsvm_prefetch_errand *errand =
+		container_of(work, struct gsvm_prefetch_errand, work);
+
+	errand->ret = gsvm_prefetch_run(errand->prefetch);
+	complete(&errand->done);
+}
+
+/* As gsvm_prefetch_run(), by a worker: it ends early if the caller gets a signal. */
+static int gsvm_prefetch_send(struct gsvm_prefetch *p)
+{
+	struct gsvm_prefetch_errand errand = { .prefetch = p };
+
+	p->interruptible = false;
+	init_completion(&errand.done);
+	INIT_WORK_ONSTACK(&errand.work, gsvm_prefetch_errand_work);
+	/* Not among the patient: a thread that they wait for may be the one that waits here. */
+	queue_work(gsvm_wq, &errand.work);
+	if (wait_for_completion_interruptible(&errand.done)) {
+		WRITE_ONCE(p->cancelled, true);
+		wait_for_completion(&errand.done);
+	}
+	destroy_work_on_stack(&errand.work);
+	return errand.ret;
+}
+
+/* Has the process, which is the caller's, other threads whose processors need flushing? */
+static bool gsvm_prefetch_is_threaded(const struct gsvm_prefetch *p)
+{
+	return p->to_vram && current->mm == p->vm->mm && !thread_group_empty(current);
+}
+
 /* Decrement the word at @at. -ENOMEM: later, perhaps; another errno: never. */
 static int gsvm_prefetch_decrement(struct gsvm_vm *vm, u64 at)
 {
@@ -456,7 +518,7 @@ int gsvm_prefetch(struct gsvm_vm *vm, struct drm_gsvm_prefetch *args)
 	args->moved = 0;
 	if (args->flags & DRM_GSVM_PREFETCH_ASYNC)
 		return gsvm_prefetch_async(vm, args);
-	ret = gsvm_prefetch_run(&p);
+	ret = gsvm_prefetch_is_threaded(&p) ? gsvm_prefetch_send(&p) : gsvm_prefetch_run(&p);
 	args->moved = p.moved;
 	return ret;
 }

@@ -316,6 +316,39 @@ DEFINE_EVENT(gsvm_migrate_to_vram, gsvm_migrate_across,
 );
 
 /**
+ * gsvm_watched - a block was held to see what the device uses of it
+ * @gdev: the GPU
+ * @asid: address space
+ * @start: first address of the block
+ * @used: 4 KiB pages that were used
+ * @services: fault services of the address space meanwhile
+ * @worth: the next fault moves it
+ */
+TRACE_EVENT(gsvm_watched,
+	TP_PROTO(struct gsvm_device *gdev, u32 asid, u64 start, unsigned int used, u64 services,
+		 bool worth),
+	TP_ARGS(gdev, asid, start, used, services, worth),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(gdev->drm.dev))
+		__field(u64, start)
+		__field(u64, services)
+		__field(u32, asid)
+		__field(u32, used)
+		__field(bool, worth)
+	),
+	TP_fast_assign(
+		__assign_str(dev);
+		__entry->start = start;
+		__entry->services = services;
+		__entry->asid = asid;
+		__entry->used = used;
+		__entry->worth = worth;
+	),
+	TP_printk("%s asid=%u start=%#llx used=%u services=%llu worth=%d", __get_str(dev),
+		  __entry->asid, __entry->start, __entry->used, __entry->services, __entry->worth)
+);
+
+/**
  * gsvm_migrate_out - pages of a window have come back for a CPU
  * @gdev: the GPU
  * @start: first byte of the window

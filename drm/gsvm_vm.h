@@ -11,6 +11,8 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "gsvm_policy.h"
+
 struct gsvm_device;
 struct gsvm_mirror;
 
@@ -53,6 +55,7 @@ struct gsvm_vm_stats {
  *	the event does not miss it
  * @stats: counters
  * @entering: pages that may be on their way to VRAM, gsvm_policy.c
+ * @policy: what gsvm_policy.c remembers
  * @migrate: DRM_GSVM_MIGRATE_*, when a fault moves memory to VRAM
  * @shutdown_lock: serialises gsvm_vm_shutdown(), so that a second caller returns
  *	when the first is through
@@ -75,6 +78,7 @@ struct gsvm_vm {
 	atomic64_t event_seq;
 	struct gsvm_vm_stats stats;
 	atomic_t entering;
+	struct gsvm_vm_policy policy;
 	u32 migrate;
 	struct mutex shutdown_lock;	/* down */
 	bool down;

@@ -18,6 +18,14 @@ static inline bool gsvm_vram_has(const struct gsvm_vram *vram, unsigned long pfn
 	return vram && pfn - vram->first_pfn < vram->nr_pages;
 }
 
+/* Is a frame one of this chunk. */
+static inline bool gsvm_vram_chunk_has(const struct gsvm_vram_chunk *chunk, unsigned long pfn)
+{
+	return gsvm_vram_has(chunk->vram, pfn) &&
+	       (pfn - chunk->vram->first_pfn) / GSVM_CHUNK_PAGES ==
+	       chunk - chunk->vram->chunk;
+}
+
 /* Offset of a page of this VRAM. */
 static inline u64 gsvm_vram_offset(const struct gsvm_vram *vram, unsigned long pfn)
 {

@@ -373,6 +373,56 @@ static void background(void)
 	queue_close(q);
 }
 
+/*
+ * A word here and a word there: it is not worth 2 MiB in and 2 MiB out each time. And
+ * when they are read one after the other, they come to VRAM again.
+ */
+static void scattered(void)
+{
+	struct queue *q = queue_open();
+	size_t size = vram_size(q) * 8, dense = vram_size(q) / 4, at;
+	struct drm_gsvm_vm_query start, now;
+	int64_t end = gsvm_deadline(60000);
+	uint64_t evicted, touches, sum = 0;
+	struct place place = {};
+	uint32_t pass = 2;
+	char *p;
+
+	little_vram(q);
+	p = map_huge_aligned(size);
+	/* All of it is there, and VRAM is full. */
+	for (at = 0; at < size; at += PAGE)
+		gsvm_poke((void *)(p + at), 0);
+	gpu_run(q, "add", size / PAGE, U(p), PAGE, 1, 0);
+
+	start = vm_counters(q);
+	evicted = vram_evicted(q);
+	for (touches = 0; touches < 10240; touches += 64 * 16)
+		gpu_run(q, "scatter", 64, U(p), size / PAGE, 16, touches);
+	now = vm_counters(q);
+	evicted = vram_evicted(q) - evicted;
+	/* Seven of eight touches miss VRAM, and would cost an eviction each. */
+	gsvm_assert(evicted / (HUGE / PAGE) <= touches / 20,
+		    "%llu pages evicted for %llu touches\n", (unsigned long long)evicted,
+		    (unsigned long long)touches);
+	gsvm_assert(now.bounces - start.bounces >= size / HUGE / 4,
+		    "a block stayed where it was %llu times only\n",
+		    (unsigned long long)(now.bounces - start.bounces));
+	for (at = 0; at < size; at += 8)
+		sum += at % PAGE ? *(volatile uint64_t *)(p + at) : 0;
+	gsvm_assert_eq(sum, touches, "all that was added");
+
+	/* Much used, a part of it is the GPU's again some time. */
+	do {
+		gsvm_assert(gsvm_deadline(0) < end, "only %zu of %zu pages are in VRAM again\n",
+			    place.vram, dense / PAGE);
+		gpu_pattern(q, p, dense, pass, SPARSE);
+		gpu_verify(q, p, dense, pass++, SPARSE, "the part that is much used");
+		place = place_of(q, p, dense);
+	} while (place.vram < dense / PAGE / 4 * 3);
+	queue_close(q);
+}
+
 static const struct gsvm_subtest tests[] = {
 	{ "half", half, "a working set of half of VRAM: nothing is evicted" },
 	{ "one-and-a-half", one_and_a_half, "1.5 times VRAM" },
@@ -389,6 +439,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "killed", killed, "nor does one that was killed" },
 	{ "killed-under-pressure", killed_under_pressure, "kill -9 amid evictions" },
 	{ "memory-short-too", memory_short_too, "with system memory short as well" },
+	{ "scattered", scattered, "a word here, a word there: blocks stay where they are" },
 	{ "background", background, "room is made before it is needed" },
 };
 

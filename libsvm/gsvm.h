@@ -124,7 +124,8 @@ int gsvm_device_vram(struct gsvm_device *device, struct gsvm_vram_stats *stats);
  * @bytes_migrated: bytes copied between memories
  * @pages_to_vram: 4 KiB pages that moved to VRAM
  * @pages_to_system: those that came back because the CPU or a prefetch wanted them
- * @bounces: times that a block was left where it was because it went to and fro
+ * @bounces: times that a block was left where it was because it went to and fro, or
+ *	because VRAM is short and little of it was used
  */
 struct gsvm_vm_stats {
 	size_t size;

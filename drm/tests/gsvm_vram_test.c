@@ -288,6 +288,63 @@ static void gsvm_policy_test_thrash(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, gsvm_policy_wants(m));
 }
 
+/* What was seen of a watched block, @services services later. */
+static void gsvm_policy_verdict(struct gsvm_test_mirror *m, unsigned int used, u64 services)
+{
+	struct gsvm_block_policy *policy = &m->block->policy;
+
+	policy->watched = true;
+	policy->level = 1;
+	policy->services = atomic64_read(&m->t->vm->stats.fault_services);
+	atomic64_add(services, &m->t->vm->stats.fault_services);
+	gsvm_policy_watched(m->t->vm, m->block, used);
+	KUNIT_EXPECT_FALSE(m->t->test, policy->watched);
+}
+
+static bool gsvm_policy_stays(struct gsvm_test_mirror *m, unsigned int movable)
+{
+	return gsvm_policy_watches(m->t->vm, m->block, movable);
+}
+
+/* Where VRAM is short and little of each block is used, blocks stay; else they do not. */
+static void gsvm_policy_test_watch(struct kunit *test)
+{
+	struct gsvm_test_mirror *m = gsvm_policy_init(test, DRM_GSVM_MIGRATE_FIRST);
+	struct gsvm_vram *vram = m->t->gdev->vram;
+	unsigned int i, stayed = 0;
+
+	disable_delayed_work(&m->t->vm->mirror->hold.work);
+	for (i = 0; i < 32; i++)
+		stayed += gsvm_policy_stays(m, 512);
+	KUNIT_EXPECT_EQ(test, 4, stayed);
+	for (i = 0; i < 32; i++)
+		KUNIT_EXPECT_FALSE(test, gsvm_policy_stays(m, 255));
+
+	/* Without anything else having happened, little use tells nothing. */
+	for (i = 0; i < 4; i++)
+		gsvm_policy_verdict(m, 0, 8);
+	KUNIT_EXPECT_FALSE(test, gsvm_policy_stays(m, 1));
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_FALSE(test, gsvm_policy_stays(m, 1));
+		gsvm_policy_verdict(m, 255, 9);
+	}
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_TRUE(test, gsvm_policy_stays(m, 1));
+	KUNIT_EXPECT_FALSE(test, list_empty(&m->block->hold_link));
+	/* Without need nothing is watched. */
+	vram->nr_free = 100;
+	KUNIT_EXPECT_FALSE(test, gsvm_policy_stays(m, 1));
+	vram->nr_free = 0;
+
+	/* One that is used has its turn; two of four, and all of them have. */
+	gsvm_policy_verdict(m, 256, 0);
+	KUNIT_EXPECT_FALSE(test, gsvm_policy_stays(m, 1));
+	KUNIT_EXPECT_TRUE(test, gsvm_policy_stays(m, 1));
+	gsvm_policy_verdict(m, 512, 100);
+	KUNIT_EXPECT_FALSE(test, gsvm_policy_stays(m, 1));
+	KUNIT_EXPECT_FALSE(test, gsvm_policy_stays(m, 1));
+}
+
 /* ---- Is anybody still waiting ----------------------------------------------------- */
 
 static void gsvm_stale_test(struct kunit *test)
@@ -342,6 +399,7 @@ static struct kunit_case gsvm_policy_tests[] = {
 	KUNIT_CASE(gsvm_policy_test_stuck),
 	KUNIT_CASE(gsvm_policy_test_bounce),
 	KUNIT_CASE(gsvm_policy_test_thrash),
+	KUNIT_CASE(gsvm_policy_test_watch),
 	KUNIT_CASE(gsvm_stale_test),
 	KUNIT_CASE(gsvm_resume_test),
 	{}

@@ -159,7 +159,10 @@ struct drm_gsvm_vm_query {
 	__u64 pages_to_vram;
 	/** @pages_to_system: out, those that came back because the CPU or a prefetch wanted them */
 	__u64 pages_to_system;
-	/** @bounces: out, times that a block was left where it was because it went to and fro */
+	/**
+	 * @bounces: out, times that a block was left where it was because it went to and
+	 * fro, or because VRAM is short and little of it was used
+	 */
 	__u64 bounces;
 };
 
