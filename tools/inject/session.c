@@ -25,10 +25,10 @@ struct share {
 	uint8_t ring[RING_PACKETS][GSVM_PACKET_SIZE] __attribute__((aligned(4096)));
 	uint8_t spare[RING_PACKETS][GSVM_PACKET_SIZE];
 	struct gsvm_signal signal[RING_PACKETS];
+	struct gsvm_signal moved;
 	uint64_t spare_index;
 	uint64_t arg[RING_PACKETS][MAX_ARGS];
 	uint64_t read_index;
-	struct gsvm_signal moved;
 };
 
 int budget;
