@@ -32,11 +32,13 @@
  * the sequence again. An unmapping that came before is seen then, one that comes
  * after sees the mark under the same lock.
  *
- * Who waits in a notifier may hold the mmap lock for reading, or locks of a reverse
- * map. Who guards needs neither for more than reading, and the reverse map's only of
- * the 2 MiB page; as nothing else is mapped in its 2 MiB, none who waits holds that.
- * Nor does the guard wait for what the notifiers' callers may hold: the page's lock is
- * let go of while it waits for unmappings that had begun before.
+ * Who waits in a notifier may hold the mmap lock for reading, locks of a reverse map,
+ * and the lock of the 2 MiB page itself, if it takes the page by its frame: eviction
+ * does (gsvm_evict_pages()), and so may anybody who unmaps through the reverse map. So
+ * who guards waits for none of these. It has the mmap lock before. The page's lock is
+ * let go of while it waits for unmappings that had begun before, and only tried when
+ * the block is marked: if somebody has it, the guard is dropped, and only then is the
+ * lock waited for. The reverse map is needed of the 2 MiB page alone, and with its lock.
  *
  * The guard's own calls of the notifiers (by the migration) pass, and so does every
  * migration of ours: it unmaps nothing.
@@ -60,7 +62,7 @@
 #include "gsvm_vram.h"
 #include "gsvm_vram_page.h"
 
-/* A block that is unmapped again and again is not guarded: its page is split. */
+/* A block that is unmapped, or a page that is locked, again and again: it is split. */
 #define GSVM_GUARD_TRIES	4
 
 /* Whoever waits for the end of a guard. Seldom anybody: one queue will do. */
@@ -182,19 +184,27 @@ bool gsvm_guard_take(struct gsvm_guard *guard, struct gsvm_vram *vram, struct mm
 bool gsvm_guard_take_folio(struct gsvm_guard *guard, struct gsvm_vram *vram, struct mm_struct *mm,
 			   unsigned long addr, struct folio *folio)
 {
-	bool taken;
+	unsigned int try;
 
 	mmap_assert_locked(mm);
 
-	/* Who unmaps in this block may want it before he is through. */
-	folio_unlock(folio);
-	taken = gsvm_guard_begin(guard, vram, mm, addr);
-	folio_lock(folio);
-	if (!taken)
-		return false;
-	if (gsvm_guard_is_alone(folio))
-		return true;
-	gsvm_guard_drop(guard);
+	for (try = 0; try < GSVM_GUARD_TRIES; try++) {
+		/* Who unmaps in this block may want it before he is through. */
+		folio_unlock(folio);
+		if (!gsvm_guard_begin(guard, vram, mm, addr)) {
+			folio_lock(folio);
+			return false;
+		}
+		if (folio_trylock(folio)) {
+			if (gsvm_guard_is_alone(folio))
+				return true;
+			gsvm_guard_drop(guard);
+			return false;
+		}
+		/* Who has it now may wait for the end of the guard. */
+		gsvm_guard_drop(guard);
+		folio_lock(folio);
+	}
 	return false;
 }
 

@@ -11,7 +11,7 @@
  * *How much.* A fault moves the pages of its block that are there, in system
  * memory, private and anonymous: what the process has written near by is what
  * the GPU will want. Memory that was never touched is made only for a write,
- * GSVM_POLICY_FILL_PAGES aligned around it, or the whole block if the process
+ * GSVM_POLICY_FILL aligned around it, or the whole block if the process
  * asked for huge pages there (MADV_HUGEPAGE). A read leaves the zero page.
  *
  * *What stays.* Pages that others map, too; that are pinned or locked by

@@ -108,7 +108,30 @@ inline migrate_to_ram(m, b, home)
 	frame_alloc(dst_, 0, NRAM, 1);
 	copy(dst_, home);
 #endif
+#ifdef WHOLE
+	/* @drm gsvm_move_out_access: what was a 2 MiB page when it was found. */
+	if
+	:: atomic { !fr[home].small -> skip }
+		guard_take_folio(m, b, home);
+		if
+		:: whole_
+		:: else -> split_later(m)
+		fi
+	:: atomic { fr[home].small -> skip }
+	fi;
+#ifdef BREAK_GUARD_LATE
+	/* Guarded when there is a migration entry already. */
+	guard_drop(b);
+	whole_ = 1;
+#endif
+	if
+	:: whole_ || fr[home].small ->
+#endif
 	migrate_vma_setup(m, b, 0, home);
+#if defined(WHOLE) && defined(BREAK_GUARD_LATE)
+	whole_ = 0;
+	guard_begin(m, b);
+#endif
 	if
 	:: src_ != NOFRAME ->
 #ifndef BREAK_COPY_BEFORE_ZAP
@@ -121,6 +144,11 @@ inline migrate_to_ram(m, b, home)
 		migrate_finalize(1)
 	:: else
 	fi;
+#ifdef WHOLE
+		guard_drop(b)
+	:: else
+	fi;
+#endif
 #ifdef BREAK_MIGRATE_MUTEX
 	mutex = 0;
 #endif

@@ -215,7 +215,8 @@ struct drm_gsvm_vm_set {
  *
  * Errors: -EINVAL for a bad flag, region or alignment, an empty or impossible
  * range, or a signal without DRM_GSVM_PREFETCH_ASYNC; -EFAULT for a signal
- * that cannot be written; -ENOMEM; -EIO; -EINTR.
+ * that cannot be written; -ENOENT when the VM is destroyed meanwhile; -ENOMEM;
+ * -EIO; -EINTR. That there is no VRAM is none: nothing moves.
  */
 struct drm_gsvm_prefetch {
 	/** @vm_id: in */
