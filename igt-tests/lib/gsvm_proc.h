@@ -76,6 +76,11 @@ void trace_start(const char *const *events);	/* "group/event", NULL; skips witho
 void trace_clear(void);
 FILE *trace_open(void);				/* text, from trace_clear() on */
 void trace_stop(void);
+/*
+ * munmap(), and in which order this thread sent invalidations to GPUs (s) and waited
+ * for them (w).
+ */
+void munmap_order(void *addr, size_t size, char *order, size_t room);
 
 /* ---- memory ------------------------------------------------------------------- */
 
