@@ -27,7 +27,8 @@
  * memory in one piece, only through an address space. So it is looked for where the
  * chunk's owner is, with the owner's mmap lock if that can be had at once. If it
  * cannot, because the owner changes its mappings just now, or is on its way out and
- * will free the page by itself, another chunk is taken instead. What is known of the
+ * will free the page by itself, another chunk is taken instead; the same if the page is
+ * there and did not move, because others have it in their hands. What is known of the
  * owner may be old: mremap() has taken the page elsewhere, its VM is gone, a forked
  * child is all that is left. A page that is not found there goes by physical address
  * as well, and *is not guarded*: if its process unmaps it in this very moment, the
@@ -44,6 +45,7 @@
 
 #include <linux/delay.h>
 #include <linux/gfp.h>
+#include <linux/hmm.h>
 #include <linux/jiffies.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
@@ -238,6 +240,33 @@ static unsigned int gsvm_evict_block_out(struct gsvm_vram *vram, struct gsvm_blo
 }
 
 /*
+ * Is the chunk, as one 2 MiB page, still where its block is? If that changes just now,
+ * it may be; mmap_lock held.
+ */
+static bool gsvm_evict_finds(struct gsvm_vram_chunk *chunk, struct gsvm_block *block)
+{
+	struct gsvm_vram *vram = chunk->vram;
+	unsigned long pfn = 0;
+	struct hmm_range range = {
+		.notifier = &block->notifier,
+		.notifier_seq = mmu_interval_read_begin(&block->notifier),
+		.start = block->start,
+		.end = block->start + PAGE_SIZE,
+		.hmm_pfns = &pfn,
+		.dev_private_owner = (void *)gsvm_vram_owner(),
+	};
+	int ret = hmm_range_fault(&range);
+
+	if (ret == -EBUSY)
+		return true;
+	if (ret || !(pfn & HMM_PFN_VALID) || hmm_pfn_to_map_order(pfn) < PMD_ORDER)
+		return false;
+	pfn &= ~HMM_PFN_FLAGS;
+	return gsvm_vram_has(vram, pfn) &&
+	       &vram->chunk[gsvm_vram_offset(vram, pfn) / GSVM_BLOCK_SIZE] == chunk;
+}
+
+/*
  * Evict a 2 MiB page through its owner's address space, and set *@gone to the pages
  * that have. Returns false if it is not there, as far as is known.
  */
@@ -255,8 +284,8 @@ static bool gsvm_evict_whole(struct gsvm_vram_chunk *chunk, unsigned int *gone)
 	if (mmget_not_zero(vm->mm)) {
 		if (mmap_read_trylock(vm->mm)) {
 			*gone = gsvm_evict_block_out(vram, block, vm->mm);
+			found = *gone || gsvm_evict_finds(chunk, block);
 			mmap_read_unlock(vm->mm);
-			found = *gone;
 		}
 		/* Whoever exits meanwhile has left the work to us, perhaps: not now. */
 		mmput_async(vm->mm);
