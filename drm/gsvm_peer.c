@@ -17,9 +17,12 @@
  * a GPU that is bound again is another one. The module parameter peer_copy switches
  * all of it off, at any time.
  *
- * The address comes from dma_map_resource(): the bus address, or an IOVA where there
- * is an IOMMU. Behind a switch *and* an IOMMU, the accesses then go by the host
- * bridge: which of the two ways the kernel would take is not told to modules.
+ * The address comes from dma_map_resource(): the bus address, or an IOVA where an
+ * IOMMU translates. An IOVA means nothing to a switch; the access goes up to the host
+ * bridge and would have to come back, for which the distance of two devices below one
+ * switch does not speak. Such a pair is not tried. (On QEMU with a virtio-iommu it
+ * fails.) Bus addresses, which might do, would have to pass by the IOMMU: whether the
+ * switch's access control lets them is not told to modules.
  *
  * *Lifetime.* All that is done to the other's VRAM here is done while pages of it are
  * locked by the caller. They keep it from going: gsvm_vram_fini() waits for them,
@@ -37,6 +40,7 @@
  */
 
 #include <linux/dma-mapping.h>
+#include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/pci-p2pdma.h>
 #include <linux/seq_file.h>
@@ -108,6 +112,21 @@ void gsvm_peer_unmap(struct gsvm_vram *vram, dma_addr_t addr, size_t size)
 	dma_unmap_resource(vram->gdev->drm.dev, addr, size, DMA_TO_DEVICE, 0);
 }
 
+/* Does an IOMMU translate a device's accesses, and is it below one bridge with another? */
+static bool gsvm_peer_goes_up(struct pci_dev *reader, struct pci_dev *other)
+{
+	struct iommu_domain *domain = iommu_get_domain_for_dev(&reader->dev);
+	struct pci_dev *a, *b;
+
+	if (!domain || !(domain->type & __IOMMU_DOMAIN_PAGING))
+		return false;
+	for (a = pci_upstream_bridge(reader); a; a = pci_upstream_bridge(a))
+		for (b = pci_upstream_bridge(other); b; b = pci_upstream_bridge(b))
+			if (a == b)
+				return true;
+	return false;
+}
+
 /* Does what engine 0 reads from @from arrive; it takes the page of the engines' self-test. */
 static bool gsvm_peer_read_cookie(struct gsvm_vram *vram, struct gsvm_vram *from)
 {
@@ -142,7 +161,8 @@ static bool gsvm_peer_try(struct gsvm_vram *vram, struct gsvm_vram *from)
 	bool usable = false;
 	int idx;
 
-	if (distance >= 0 && drm_dev_enter(&vram->gdev->drm, &idx)) {
+	if (distance >= 0 && !gsvm_peer_goes_up(vram->gdev->pdev, from->gdev->pdev) &&
+	    drm_dev_enter(&vram->gdev->drm, &idx)) {
 		usable = gsvm_peer_read_cookie(vram, from);
 		drm_dev_exit(idx);
 	}

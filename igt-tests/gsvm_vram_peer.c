@@ -3,8 +3,8 @@
  * Pages go from the VRAM of one GPU to that of another: "direct" by one engine that
  * reads the other's BAR, "bounced" by way of memory in between. The driver takes the
  * first way where it can, and counts what went by each; the tests for the second one
- * forbid it the first. What is below one PCIe switch can read each other, so there it
- * has to; where the GPUs are not, there is nothing to test.
+ * forbid it the first. What is below one PCIe switch can read each other, unless an
+ * IOMMU translates, so there it has to; where the GPUs are not, there is nothing to test.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -65,6 +65,21 @@ static bool share_switch(struct queue *q[2])
 	return strncmp(strrchr(path[0], '/') + 1, "pci", 3);
 }
 
+static bool translated(struct queue *q)
+{
+	char path[PATH_MAX + 32], type[16] = "";
+	FILE *f;
+
+	device_path(q, path);
+	strcat(path, "/iommu_group/type");
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	gsvm_assert(fgets(type, sizeof(type), f), "%s is empty\n", path);
+	fclose(f);
+	return !strncmp(type, "DMA", 3);
+}
+
 static struct copies copies_to(struct queue *q)
 {
 	char file[PATH_MAX];
@@ -90,6 +105,7 @@ static void open_two(struct queue *q[2], bool direct)
 	q[0] = queue_open_gpu(0);
 	q[1] = queue_open_gpu(1);
 	gsvm_require(!direct || share_switch(q), "the GPUs are not below one PCIe switch\n");
+	gsvm_require(!direct || !translated(q[1]), "an IOMMU translates the GPUs' accesses\n");
 	if (!once)
 		atexit(allow_direct);
 	once = true;
