@@ -124,8 +124,14 @@ static void least_recently_used(void)
 	little_vram(q);
 	hot = map_block(hot_size);
 	p = map_block(size);
+	/*
+	 * Prefetched, each block has a chunk of VRAM to itself. The few pages that a fault
+	 * may make share one with those of other blocks, and stay for as long as any is hot.
+	 */
+	to_vram(q, hot, hot_size);
 	gpu_pattern(q, hot, hot_size, 1, SPARSE);
 	for (at = 0; at < size; at += 4 * MIB) {
+		prefetch(q, p + at, 4 * MIB, DRM_GSVM_REGION_VRAM);
 		gpu_pattern(q, p + at, 4 * MIB, 2, 512);
 		gpu_verify(q, hot, hot_size, 1, 512, "the hot memory");
 	}
