@@ -199,12 +199,16 @@ static void address_reuse(void)
 
 	for (round = 1; round <= 20; round++) {
 		snprintf(what, sizeof(what), "new memory, round %d", round);
-		if (round % 2)
+		if (round % 2) {
 			cpu_fill(p, HUGE, round, SPARSE);
-		else
+			gpu_read(q, p + round * PAGE);
+			expect_vram(q, p, HUGE, what);
+		} else {
+			gpu_write(q, p + round * PAGE, 1);
+			expect_vram(q, p + round * PAGE, PAGE, what);
 			gpu_pattern(q, p, HUGE, round, SPARSE);
+		}
 		gpu_verify(q, p, HUGE, round, SPARSE, what);
-		expect_mostly_vram(q, p, HUGE, what);
 		gsvm_sys(munmap(p, HUGE));
 		gsvm_assert(mmap(p, HUGE, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p,

@@ -165,6 +165,21 @@ bool is_zero_page(const void *addr)
 	return page_has_flag(addr, KPF_ZERO_PAGE);
 }
 
+struct mapping mapping_at(const void *addr)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	struct mapping m = { 0, 0 };
+	char line[512];
+
+	gsvm_assert(f, "cannot read maps\n");
+	while (m.end <= U(addr) && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx-%lx ", &m.start, &m.end) != 2)
+			break;
+	fclose(f);
+	gsvm_assert(m.start <= U(addr) && U(addr) < m.end, "nothing is mapped at %p\n", addr);
+	return m;
+}
+
 long smaps_kb(const void *addr, const char *field)
 {
 	FILE *f = fopen("/proc/self/smaps", "re");

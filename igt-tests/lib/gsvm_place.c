@@ -14,9 +14,6 @@
 #define SETTLE_MS	20000
 #define BALANCING	"/proc/sys/kernel/numa_balancing"
 
-/* The GPU program is memory, too: it may go to VRAM, or come back, at any time. */
-#define PROGRAM		(16 * PAGE)
-
 static void balancing_back(void)
 {
 	write_text(BALANCING, "1");
@@ -183,14 +180,6 @@ void expect_vram(struct queue *q, const void *addr, size_t size, const char *wha
 	EXPECT(q, addr, size, vram, what);
 }
 
-void expect_mostly_vram(struct queue *q, const void *addr, size_t size, const char *what)
-{
-	struct place at = place_of(q, addr, size);
-
-	if (at.vram < size / PAGE / 8 * 7)
-		expect_vram(q, addr, size, what);
-}
-
 void expect_system(struct queue *q, const void *addr, size_t size, const char *what)
 {
 	EXPECT(q, addr, size, system, what);
@@ -234,18 +223,11 @@ struct gsvm_signal *prefetch_async(struct queue *q, const void *addr, size_t siz
 	return signal;
 }
 
-/*
- * What somebody holds at the moment stays, and that may be the driver, which still
- * serves faults of a job that is over: it moves when it is asked again.
- */
+/* What nobody else has a hand on moves at the first call. */
 void to_vram(struct queue *q, const void *addr, size_t size)
 {
-	int64_t end = gsvm_deadline(SETTLE_MS);
-
-	do {
-		prefetch(q, addr, size, DRM_GSVM_REGION_VRAM);
-	} while (place_of(q, addr, size).vram < size / PAGE && gsvm_deadline(0) < end);
-	expect_vram(q, addr, size, "after prefetches to VRAM");
+	prefetch(q, addr, size, DRM_GSVM_REGION_VRAM);
+	expect_vram(q, addr, size, "after a prefetch to VRAM");
 }
 
 void to_system(struct queue *q, const void *addr, size_t size)
@@ -293,17 +275,27 @@ uint64_t vram_size(struct queue *q)
 }
 
 /*
- * A process's first job takes its program to VRAM, where it stays: figures from
- * before and after would not compare.
+ * The GPU program is memory, too, and would go to VRAM and come back at any time:
+ * figures from before and after would not compare. Locked, it stays in system memory.
  */
+static void lock_program(void)
+{
+	static pid_t locked;
+	struct mapping text, data;
+
+	if (locked == getpid())
+		return;
+	locked = getpid();
+	text = mapping_at((void *)(uintptr_t)gpu_kernel("touch"));
+	gsvm_sys(mlock((void *)text.start, text.end - text.start));
+	/* The linker puts the program's data right behind. */
+	data = mapping_at((void *)text.end);
+	gsvm_sys(mlock((void *)data.start, data.end - data.start));
+}
+
 uint64_t vram_free(struct queue *q)
 {
-	static pid_t warm;
-
-	if (warm != getpid()) {
-		warm = getpid();
-		gpu_read(q, &q->share->read_index);
-	}
+	lock_program();
 	return igt_gsvm_query(q->fd, DRM_GSVM_PARAM_VRAM_FREE, 0);
 }
 
@@ -317,7 +309,7 @@ void expect_vram_free(struct queue *q, uint64_t bytes, const char *what)
 	int64_t end = gsvm_deadline(SETTLE_MS);
 	uint64_t now;
 
-	while ((now = vram_free(q)) + PROGRAM < bytes) {
+	while ((now = vram_free(q)) < bytes) {
 		gsvm_assert(gsvm_deadline(0) < end, "%s: %llu KiB of VRAM are free, not %llu\n",
 			    what, (unsigned long long)now >> 10, (unsigned long long)bytes >> 10);
 		gsvm_pace();

@@ -40,11 +40,6 @@ bool is_absent(struct queue *q, const void *addr);
 
 /* Each and every page is there; @what says who expects it. */
 void expect_vram(struct queue *q, const void *addr, size_t size, const char *what);
-/*
- * By far most of them are. Of many faults in one block at once, one may map a page
- * where it is before another one moves it: then there is no further fault.
- */
-void expect_mostly_vram(struct queue *q, const void *addr, size_t size, const char *what);
 void expect_system(struct queue *q, const void *addr, size_t size, const char *what);
 void expect_absent(struct queue *q, const void *addr, size_t size, const char *what);
 void expect_huge_vram(struct queue *q, const void *addr, size_t size, const char *what);

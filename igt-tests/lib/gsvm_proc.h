@@ -106,6 +106,16 @@ int make_memfd(size_t size);
 uint64_t pagemap(const void *addr);
 uint64_t page_pfn(const void *addr);		/* 0: not present */
 bool page_has_flag(const void *addr, int kpf);
+/**
+ * struct mapping - a mapping of this process
+ * @start: first byte
+ * @end: byte behind the last
+ */
+struct mapping {
+	unsigned long start, end;
+};
+
+struct mapping mapping_at(const void *addr);
 long smaps_kb(const void *addr, const char *field);	/* of the VMA at addr */
 bool is_zero_page(const void *addr);
 bool is_swapped(const void *addr);
