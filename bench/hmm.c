@@ -75,8 +75,9 @@ int hmm_open(void)
 }
 
 /*
- * What is moved comes along into @mirror besides: that is how its ioctl is made. On the
- * way back, it counts a 2 MiB page as one.
+ * What is moved comes along into @mirror besides: that is how its ioctl is made. With
+ * several threads it may have lost a page again by then, which is ENOENT. On the way
+ * back, it counts a 2 MiB page as one.
  */
 double hmm_move(int fd, bool to_device, void *p, void *mirror, size_t pages, bool huge)
 {
@@ -87,7 +88,9 @@ double hmm_move(int fd, bool to_device, void *p, void *mirror, size_t pages, boo
 	double start = now_us();
 
 	while (ioctl(fd, to_device ? HMM_DMIRROR_MIGRATE_TO_DEV : HMM_DMIRROR_MIGRATE_TO_SYS, &cmd))
-		if (errno != EINTR)
+		if (errno == ENOENT)
+			break;
+		else if (errno != EINTR)
 			die("HMM_DMIRROR_MIGRATE", errno);
 	/* Best effort, as ours. */
 	if (cmd.cpages < least - least / 50)
