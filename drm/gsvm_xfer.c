@@ -49,8 +49,10 @@
  */
 struct gsvm_xfer *gsvm_xfer_alloc(unsigned int pages, gfp_t gfp)
 {
-	struct gsvm_xfer *xfer = kvzalloc_flex(*xfer, piece, pages, gfp);
+	struct gsvm_xfer *xfer;
 
+	/* Without it pages stay where they are: nothing to warn of. */
+	xfer = kvzalloc_flex(*xfer, piece, pages, gfp | __GFP_NOWARN);
 	if (!xfer)
 		return NULL;
 	xfer->max_pieces = pages;
