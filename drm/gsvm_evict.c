@@ -104,7 +104,7 @@ static void gsvm_eviction_free(struct gsvm_eviction *ev)
 
 static struct gsvm_eviction *gsvm_eviction_alloc(void)
 {
-	struct gsvm_eviction *ev = kvzalloc_obj(*ev);
+	struct gsvm_eviction *ev = kvzalloc_obj(*ev, GFP_KERNEL | __GFP_NOWARN);
 
 	if (!ev)
 		return NULL;

@@ -71,7 +71,7 @@
  */
 struct gsvm_move *gsvm_move_alloc(struct gsvm_vram *vram, unsigned int pages)
 {
-	struct gsvm_move *move = kvzalloc_flex(*move, pfn, 2 * pages);
+	struct gsvm_move *move = kvzalloc_flex(*move, pfn, 2 * pages, GFP_KERNEL | __GFP_NOWARN);
 
 	if (!move)
 		return NULL;

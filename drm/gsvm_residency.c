@@ -161,7 +161,7 @@ static int gsvm_residency_block(struct gsvm_residency *look, struct gsvm_vm *vm,
  */
 int gsvm_residency(struct gsvm_vm *vm, u64 start, u64 length, u32 __user *pages)
 {
-	struct gsvm_residency *look = kvzalloc_obj(*look);
+	struct gsvm_residency *look = kvzalloc_obj(*look, GFP_KERNEL | __GFP_NOWARN);
 	u64 addr, end = start + length, next;
 	int ret;
 
