@@ -11,7 +11,8 @@
  * or "end STATUS" when the child is gone.
  *
  *   use      all of it
- *   move     memory moves to VRAM and back, and there is more of it than VRAM
+ *   move     memory moves to VRAM and back on request
+ *   press    more memory moves to VRAM than there is
  *   little   a VM, a queue, one job
  *   wedge    the device is declared dead under a VM
  *   unplug   says "ready", goes on with the next line: the driver is unbound
@@ -311,14 +312,13 @@ static void move_too_much(struct session *s)
 	SYS(munmap(p, size));
 }
 
-static void phase_move(void)
+static void phase_move(void (*move)(struct session *s))
 {
 	struct session s;
 
 	session_open(&s);
 	session_migration(&s, DRM_GSVM_MIGRATE_NEVER);
-	move_on_request(&s);
-	move_too_much(&s);
+	move(&s);
 	session_close(&s);
 }
 
@@ -394,7 +394,9 @@ static void run_phase(const char *phase, const char *path)
 	if (!strcmp(phase, "use"))
 		phase_use();
 	else if (!strcmp(phase, "move"))
-		phase_move();
+		phase_move(move_on_request);
+	else if (!strcmp(phase, "press"))
+		phase_move(move_too_much);
 	else if (!strcmp(phase, "little"))
 		phase_little();
 	else if (!strcmp(phase, "unplug"))
