@@ -265,7 +265,7 @@ static uint64_t vram_size(struct session *s)
 /* On request: there and back, small pages and large, at once and in the background. */
 static void move_on_request(struct session *s)
 {
-	int clean = !budget;
+	bool clean = !budget, went, stayed;
 	char *small = map_at(5, HUGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	char *huge = map_at(6, 2 * HUGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 
@@ -275,7 +275,8 @@ static void move_on_request(struct session *s)
 	name_pages(huge, 2 * HUGE, 2);
 	session_move(s, small, HUGE, DRM_GSVM_REGION_VRAM, false);
 	session_move(s, huge, 2 * HUGE, DRM_GSVM_REGION_VRAM, true);
-	if (clean && (!pages_in_vram(s, small, HUGE) || !pages_in_vram(s, huge, 2 * HUGE)))
+	went = pages_in_vram(s, small, HUGE) && pages_in_vram(s, huge, 2 * HUGE);
+	if (clean && !went)
 		fail("nothing went to VRAM");
 	/* The GPU reaches some there, a CPU fetches some, the rest comes by request. */
 	session_copy(s, small + HUGE / 2, small, PAGE);
@@ -283,7 +284,8 @@ static void move_on_request(struct session *s)
 	check_pages("huge, fetched", huge, PAGE, 2);
 	session_move(s, small, HUGE, DRM_GSVM_REGION_SYSTEM, true);
 	session_move(s, huge, 2 * HUGE, DRM_GSVM_REGION_SYSTEM, false);
-	if (clean && (pages_in_vram(s, small, HUGE) || pages_in_vram(s, huge, 2 * HUGE)))
+	stayed = pages_in_vram(s, small, HUGE) || pages_in_vram(s, huge, 2 * HUGE);
+	if (clean && stayed)
 		fail("something stayed in VRAM");
 	if (*(uint64_t *)(small + HUGE / 2) != pattern(1))
 		fail("what the GPU copied in VRAM is %#lx", *(uint64_t *)(small + HUGE / 2));
