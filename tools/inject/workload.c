@@ -300,9 +300,12 @@ static void move_too_much(struct session *s)
 	size_t size = vram_size(s) + 4 * HUGE;
 	char *p = map_at(7, size, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 
-	/* Few small pages: their way takes long, and one is like the other. */
-	SYS(madvise(p, size - 3 * HUGE, MADV_HUGEPAGE));
-	SYS(madvise(p + size - 3 * HUGE, 3 * HUGE, MADV_NOHUGEPAGE));
+	/*
+	 * Few small pages, because their way takes long and one is like the other; in
+	 * front, because what came first is evicted first.
+	 */
+	SYS(madvise(p, 3 * HUGE, MADV_NOHUGEPAGE));
+	SYS(madvise(p + 3 * HUGE, size - 3 * HUGE, MADV_HUGEPAGE));
 	name_pages(p, size, 3);
 	session_move(s, p, size, DRM_GSVM_REGION_VRAM, false);
 	/* And by faults, in memory that nobody has touched. */
