@@ -20,6 +20,10 @@
  * Each of them is looked at before the value is, so that the value read last
  * is the final one: a job that completed before the end came is a success.
  *
+ * Reading the value can take any time, as any access to the process's memory: the
+ * page may be in swap, or a userfaultfd handler may have to bring it. So the time
+ * that was left before may have run out after it.
+ *
  * A sleeper looks for itself every GSVM_WAIT_RECHECK, so that an interrupt
  * that got lost costs time only, and looks whether the device is still there.
  */
