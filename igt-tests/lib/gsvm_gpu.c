@@ -13,7 +13,7 @@
 #include "gsvm_program.h"
 
 #define MAX_GPUS	8
-#define JOB_MS		60000
+#define JOB_MS		240000
 
 static struct queue *queues;	/* all that are open */
 static pthread_mutex_t queues_lock = PTHREAD_MUTEX_INITIALIZER;

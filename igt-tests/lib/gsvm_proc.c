@@ -18,7 +18,7 @@
 #include "gsvm_proc.h"
 
 #define MESSAGE_SIZE	512
-#define PATIENCE_MS	60000
+#define PATIENCE_MS	240000
 
 static struct child *children;		/* of this process, newest first */
 static struct child *self_child;	/* set in a child */
