@@ -136,6 +136,12 @@ unsigned int gpu_count(void);
 int gpu_open(unsigned int index);			/* render node of GPU index */
 struct queue *queue_open(void);			/* first GPU, own file, own VM */
 struct queue *queue_open_gpu(unsigned int index);
+/*
+ * What the GPU touches goes to VRAM. A test of what the kernel does with pages of
+ * system memory (swap, nodes, merging) has them stay there. GSVM_TEST_MIGRATE=never
+ * in the environment does so for all tests.
+ */
+struct queue *queue_open_system(void);
 struct queue *queue_open_vm(int fd, uint32_t vm);	/* one more queue of a VM */
 struct queue *queue_open_limit(int fd, uint32_t vm, uint32_t hart_limit);
 void queue_close(struct queue *q);
@@ -201,6 +207,9 @@ struct counter {
 /* By plain loads and stores; "count" instead of "pump": atomically. All have begun. */
 void counter_start(struct counter *c, const char *kernel, char *base, size_t stride,
 		   uint32_t items);
+/* Likewise in memory that stays in system memory. */
+void counter_start_system(struct counter *c, const char *kernel, char *base, size_t stride,
+			  uint32_t items);
 void counter_await(struct counter *c, uint32_t item);	/* it has made two more rounds */
 void counter_end(struct counter *c);			/* and every count is right */
 

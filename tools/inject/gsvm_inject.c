@@ -40,7 +40,8 @@
  * - *sites*: write lines "ID SYMBOL OFFSET LENGTH FAILURE", before gsvm.ko is
  *   loaded or after; FAILURE is what an unmade call leaves, "ax=VALUE" or
  *   "cx=VALUE", or '-' if only allocations inside can fail, or "keep" if nothing
- *   is to. "clear" forgets them. Read: what could be probed.
+ *   is to; with a '!' in front, no allocation inside fails at random. "clear"
+ *   forgets them. Read: what could be probed.
  * - *control*: write "off", "count" (from zero), "fail ID CHAIN SKIP NTH TIMES
  *   ALL"
  *   or "random PERCENT SEED", which fails one of the first three allocations in
@@ -96,7 +97,7 @@ struct chain {
  * @length: of the call instruction
  * @reg: what a failure sets: 'a', 'c' or 0
  * @value: to this
- * @keep: never to fail
+ * @keep: never to fail at random
  * @in: on the call
  * @out: on the instruction behind it
  * @probed: both are registered
@@ -814,15 +815,19 @@ static struct notifier_block module_nb = { .notifier_call = on_module, .priority
 
 static int site_parse(struct site *site, const char *line)
 {
-	char failure[32] = "";
+	char word[32] = "", *failure = word;
 
 	memset(site, 0, sizeof(*site));
 	if (sscanf(line, "%u %63s %x %u %31s", &site->id, site->symbol, &site->offset,
-		   &site->length, failure) != 5)
+		   &site->length, word) != 5)
 		return -EINVAL;
-	site->keep = !strcmp(failure, "keep");
-	if (site->keep || !strcmp(failure, "-"))
+	site->keep = !strcmp(word, "keep");
+	if (site->keep || !strcmp(word, "-"))
 		return 0;
+	if (word[0] == '!') {
+		site->keep = true;
+		failure++;
+	}
 	if (strncmp(failure, "ax=", 3) && strncmp(failure, "cx=", 3))
 		return -EINVAL;
 	site->reg = failure[0];

@@ -11,6 +11,8 @@
  * or "end STATUS" when the child is gone.
  *
  *   use      all of it
+ *   move     memory moves to VRAM and back on request
+ *   press    more memory moves to VRAM than there is
  *   little   a VM, a queue, one job
  *   wedge    the device is declared dead under a VM
  *   unplug   says "ready", goes on with the next line: the driver is unbound
@@ -217,6 +219,115 @@ static void phase_use(void)
 	session_close(&s);
 }
 
+/* Each page says which one it is; whoever touches it finds it where it is. */
+static void name_pages(char *p, size_t size, uint64_t round)
+{
+	for (size_t i = 0; i < size; i += PAGE)
+		*(uint64_t *)(p + i) = pattern(i + round);
+}
+
+static void check_pages(const char *what, char *p, size_t size, uint64_t round)
+{
+	for (size_t i = 0; i < size; i += PAGE)
+		if (*(uint64_t *)(p + i) != pattern(i + round))
+			fail("%s: page %zu says %#lx, not %#lx", what, i / PAGE,
+			     *(uint64_t *)(p + i), pattern(i + round));
+}
+
+static size_t pages_in_vram(struct session *s, char *p, size_t size)
+{
+	uint32_t *word = calloc(size / PAGE, sizeof(*word));
+	struct drm_gsvm_residency args = {
+		.vm_id = s->vm,
+		.start = (uintptr_t)p,
+		.length = size,
+		.pages = (uintptr_t)word,
+	};
+	size_t i, n = 0;
+
+	if (!word)
+		fail("no memory");
+	MUST("RESIDENCY", session_ioctl(s->fd, DRM_IOCTL_GSVM_RESIDENCY, &args));
+	for (i = 0; i < size / PAGE; i++)
+		n += (word[i] & DRM_GSVM_RESIDENCY_WHERE) == DRM_GSVM_RESIDENCY_VRAM;
+	free(word);
+	return n;
+}
+
+static uint64_t vram_size(struct session *s)
+{
+	struct drm_gsvm_device_query q = { .param = DRM_GSVM_PARAM_VRAM_SIZE };
+
+	MUST("DEVICE_QUERY", session_ioctl(s->fd, DRM_IOCTL_GSVM_DEVICE_QUERY, &q));
+	return q.value;
+}
+
+/* On request: there and back, small pages and large, at once and in the background. */
+static void move_on_request(struct session *s)
+{
+	bool clean = !budget, went, stayed;
+	char *small = map_at(5, HUGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	char *huge = map_at(6, 2 * HUGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	SYS(madvise(small, HUGE, MADV_NOHUGEPAGE));
+	SYS(madvise(huge, 2 * HUGE, MADV_HUGEPAGE));
+	name_pages(small, HUGE, 1);
+	name_pages(huge, 2 * HUGE, 2);
+	session_move(s, small, HUGE, DRM_GSVM_REGION_VRAM, false);
+	session_move(s, huge, 2 * HUGE, DRM_GSVM_REGION_VRAM, true);
+	went = pages_in_vram(s, small, HUGE) && pages_in_vram(s, huge, 2 * HUGE);
+	if (clean && !went)
+		fail("nothing went to VRAM");
+	/* The GPU reaches some there, a CPU fetches some, the rest comes by request. */
+	session_copy(s, small + HUGE / 2, small, PAGE);
+	check_pages("small, fetched", small, HUGE / 4, 1);
+	check_pages("huge, fetched", huge, PAGE, 2);
+	session_move(s, small, HUGE, DRM_GSVM_REGION_SYSTEM, true);
+	session_move(s, huge, 2 * HUGE, DRM_GSVM_REGION_SYSTEM, false);
+	stayed = pages_in_vram(s, small, HUGE) || pages_in_vram(s, huge, 2 * HUGE);
+	if (clean && stayed)
+		fail("something stayed in VRAM");
+	if (*(uint64_t *)(small + HUGE / 2) != pattern(1))
+		fail("what the GPU copied in VRAM is %#lx", *(uint64_t *)(small + HUGE / 2));
+	check_pages("huge", huge, 2 * HUGE, 2);
+	SYS(munmap(small, HUGE));
+	SYS(munmap(huge, 2 * HUGE));
+}
+
+/* More than there is: what was used least goes. */
+static void move_too_much(struct session *s)
+{
+	size_t size = vram_size(s) + 4 * HUGE;
+	char *p = map_at(7, size, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	/*
+	 * Few small pages, because their way takes long and one is like the other; in
+	 * front, because what came first is evicted first.
+	 */
+	SYS(madvise(p, 3 * HUGE, MADV_NOHUGEPAGE));
+	SYS(madvise(p + 3 * HUGE, size - 3 * HUGE, MADV_HUGEPAGE));
+	name_pages(p, size, 3);
+	session_move(s, p, size, DRM_GSVM_REGION_VRAM, false);
+	/* And by faults, in memory that nobody has touched. */
+	session_migration(s, DRM_GSVM_MIGRATE_SECOND);
+	session_migration(s, DRM_GSVM_MIGRATE_FIRST);
+	SYS(madvise(p, 2 * HUGE, MADV_DONTNEED));
+	session_fill(s, p, pattern(4), 2 * HUGE);
+	check_fill("filled in VRAM", (uint64_t *)p, 2 * HUGE, pattern(4));
+	check_pages("evicted and fetched", p + 2 * HUGE, size - 2 * HUGE, 3 + 2 * HUGE);
+	SYS(munmap(p, size));
+}
+
+static void phase_move(void (*move)(struct session *s))
+{
+	struct session s;
+
+	session_open(&s);
+	session_migration(&s, DRM_GSVM_MIGRATE_NEVER);
+	move(&s);
+	session_close(&s);
+}
+
 static void phase_little(void)
 {
 	struct session s;
@@ -288,6 +399,10 @@ static void run_phase(const char *phase, const char *path)
 {
 	if (!strcmp(phase, "use"))
 		phase_use();
+	else if (!strcmp(phase, "move"))
+		phase_move(move_on_request);
+	else if (!strcmp(phase, "press"))
+		phase_move(move_too_much);
 	else if (!strcmp(phase, "little"))
 		phase_little();
 	else if (!strcmp(phase, "unplug"))
