@@ -253,6 +253,24 @@ static void shared(bool huge, bool direct)
 	close_two(q);
 }
 
+/* Read-only and not exclusive since fork(), though the child has gone (DOC: Splitting). */
+static void once_shared(bool direct)
+{
+	size_t size = 2 * HUGE;
+	struct queue *q[2];
+	char *p;
+
+	open_two(q, direct);
+	p = map_thp_in_vram(q[0], size, 1);
+	gsvm_child_gone();
+	to_vram(q[1], p, size);
+	gpu_verify(q[1], p, size, 1, WHOLE, "not exclusive, from the other GPU's VRAM");
+	gpu_pattern(q[1], p, size, 2, WHOLE);
+	gpu_verify(q[0], p, size, 2, WHOLE, "written there");
+	cpu_verify(p, size, 2, WHOLE, "back");
+	close_two(q);
+}
+
 /* ---- both at once ------------------------------------------------------------------ */
 
 /* Each in turn, a word of its own: left where both reach it after a while. */
@@ -509,6 +527,8 @@ static void pieces_bounced(void) { pieces(false); }
 static void shared_small(void) { shared(false, true); }
 static void shared_huge(void) { shared(true, true); }
 static void shared_bounced(void) { shared(false, false); }
+static void once_shared_direct(void) { once_shared(true); }
+static void once_shared_bounced(void) { once_shared(false); }
 static void turns_direct(void) { turns(true); }
 static void turns_bounced(void) { turns(false); }
 static void together_direct(void) { together(false, true); }
@@ -538,6 +558,8 @@ static const struct gsvm_subtest tests[] = {
 	{ "shared", shared_small, "what a child shares is not lost" },
 	{ "shared-huge", shared_huge, "likewise huge pages" },
 	{ "shared-bounced", shared_bounced, "likewise by way of memory" },
+	{ "once-shared-direct", once_shared_direct, "huge pages that a child has had" },
+	{ "once-shared-bounced", once_shared_bounced, "likewise by way of memory" },
 	{ "turns-direct", turns_direct, "two in turn: the block is left alone" },
 	{ "turns-bounced", turns_bounced, "likewise by way of memory" },
 	{ "together-direct", together_direct, "both write, and the pages move" },

@@ -197,16 +197,6 @@ static void moved(void)
 	queue_close(q);
 }
 
-/* A child that has had all of this process's memory, and is gone. */
-static void share_for_once(void)
-{
-	struct child *c = gsvm_fork();
-
-	if (!c->pid)
-		gsvm_exit();
-	gsvm_join(c);
-}
-
 /* A 2 MiB page that the kernel has split is soft-dirty by that, if it was ever written. */
 static void expect_first(struct queue *q, const char *p, const char *what)
 {
@@ -234,13 +224,13 @@ static void once_shared(bool in_vram)
 	cpu_fill(p, HUGE, 1, SPARSE);
 	if (in_vram)
 		to_vram(q, p, 2 * HUGE);
-	share_for_once();
+	gsvm_child_gone();
 	expect_first(q, p, "after fork");
 	to_vram(q, p, 2 * HUGE);
 	expect_first(q, p, "in VRAM");
 	gpu_verify(q, p, 2 * HUGE, 1, WHOLE, "in VRAM");
 	expect_first(q, p, "read in VRAM");
-	share_for_once();
+	gsvm_child_gone();
 	to_system(q, p, 2 * HUGE);
 	expect_first(q, p, "back in system memory");
 	cpu_verify(p, 2 * HUGE, 1, WHOLE, "back");
