@@ -277,13 +277,14 @@ static void once_shared(bool direct)
 static void turns(bool direct)
 {
 	struct drm_gsvm_vm_query start[2], now[2];
-	int64_t end = gsvm_deadline(60000);
 	struct queue *q[2];
 	uint64_t rounds;
+	int64_t end;
 	char *p;
 	int g;
 
 	open_two(q, direct);
+	bounce_slowly();
 	p = map_in_vram(q[0], HUGE, 0);
 	gpu_set(q[0], p, 8, 2, 0, 0);
 	for (g = 0; g < 2; g++)
@@ -299,7 +300,9 @@ static void turns(bool direct)
 	gsvm_assert(rounds <= 400, "nobody called it bouncing\n");
 	for (g = 0; g < 2; g++)
 		gsvm_assert_eq(gsvm_peek((void *)(p + 8 * g)), rounds, "a GPU's counter");
+	bounce_as_usual();
 	/* Used by one of them only, the block is its own again some time. */
+	end = gsvm_deadline(60000);
 	while (!in_vram(q[1], p)) {
 		gsvm_assert(gsvm_deadline(0) < end, "the block never moved again\n");
 		gsvm_sys(mprotect(p, HUGE, PROT_NONE));
