@@ -484,6 +484,15 @@ static void take_bars_away(const char *pci)
 	close(fd);
 }
 
+/*
+ * What of this process is in VRAM, the program to begin with, comes back and stays in
+ * system memory; what it maps from now on does not.
+ */
+static void keep_out_of_vram(void)
+{
+	gsvm_sys(mlockall(MCL_CURRENT));
+}
+
 /* What does not read is not taken for data: no page of it arrives. */
 static void lost(bool direct)
 {
@@ -495,6 +504,8 @@ static void lost(bool direct)
 	igt_emit_ignore_dmesg_regex("device is wedged: debugfs|VRAM cannot be read|"
 				    "Memory failure: |MCE: Killing");
 	open_two(q, direct);
+	gpu_kernel("touch");
+	keep_out_of_vram();
 	snprintf(pci, sizeof(pci), "%s", pci_name(q[0]));
 	/* The two have been tried out before. */
 	other = map_in_vram(q[0], HUGE, 1);
@@ -512,6 +523,7 @@ static void lost(bool direct)
 	cpu_verify(other, HUGE, 1, WHOLE, "what had left before");
 	driver_write(pci, "bind");
 	gpu_close_all();
+	gsvm_sys(munlockall());
 	allow_direct();
 }
 
