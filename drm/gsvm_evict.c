@@ -86,11 +86,13 @@
  * struct gsvm_eviction - one chunk on its way out
  * @src: what migrate_device_pfns() works on
  * @dst: where it goes
+ * @huge: system memory for a 2 MiB page, not yet in @dst; or NULL
  * @xfer: the copies
  */
 struct gsvm_eviction {
 	unsigned long src[GSVM_CHUNK_PAGES];
 	unsigned long dst[GSVM_CHUNK_PAGES];
+	struct folio *huge;
 	struct gsvm_xfer *xfer;
 };
 
@@ -130,6 +132,38 @@ static struct folio *gsvm_evict_alloc(unsigned int order)
 	return folio;
 }
 
+/*
+ * A 2 MiB page cannot be split on this way. Without memory for it, it is not unmapped,
+ * only to be put back: see also DOC: Splitting.
+ */
+static bool gsvm_eviction_begin(struct gsvm_eviction *ev, struct gsvm_vram_chunk *chunk)
+{
+	ev->huge = NULL;
+	if (!gsvm_vram_is_whole(chunk))
+		return true;
+	ev->huge = gsvm_evict_alloc(HPAGE_PMD_ORDER);
+	return ev->huge;
+}
+
+/* The page has gone by itself. */
+static void gsvm_eviction_end(struct gsvm_eviction *ev)
+{
+	if (!ev->huge)
+		return;
+	folio_unlock(ev->huge);
+	folio_put(ev->huge);
+}
+
+static struct folio *gsvm_eviction_place(struct gsvm_eviction *ev, unsigned int order)
+{
+	struct folio *huge = ev->huge;
+
+	if (order != HPAGE_PMD_ORDER || !huge)
+		return gsvm_evict_alloc(order);
+	ev->huge = NULL;
+	return huge;
+}
+
 /* Give each page a place to go and begin to copy. */
 static void gsvm_eviction_prepare(struct gsvm_vram *vram, struct gsvm_eviction *ev, unsigned int n)
 {
@@ -144,7 +178,7 @@ static void gsvm_eviction_prepare(struct gsvm_vram *vram, struct gsvm_eviction *
 		if (!page || !(ev->src[i] & MIGRATE_PFN_MIGRATE))
 			continue;
 		from = page_folio(page);
-		to = gsvm_evict_alloc(folio_order(from));
+		to = gsvm_eviction_place(ev, folio_order(from));
 		if (!to)
 			continue;
 		ev->dst[i] = migrate_pfn(folio_pfn(to));
@@ -324,6 +358,8 @@ static unsigned int gsvm_evict_pages(struct gsvm_vram_chunk *chunk, struct gsvm_
 	unsigned int n, gone;
 	bool lost;
 
+	if (!gsvm_eviction_begin(ev, chunk))
+		return 0;
 	gsvm_evict_detach(chunk);
 	memset(ev->src, 0, sizeof(ev->src));
 	n = gsvm_vram_used_pfns(chunk, ev->src);
@@ -337,6 +373,7 @@ static unsigned int gsvm_evict_pages(struct gsvm_vram_chunk *chunk, struct gsvm_
 	migrate_device_finalize(ev->src, ev->dst, n);
 	if (lost)
 		gsvm_lost_poison(ev->src, ev->dst, n);
+	gsvm_eviction_end(ev);
 	return gone;
 }
 

@@ -16,7 +16,8 @@
  * if all of this holds until the move is over:
  *
  * - One page table has it, and only once: nobody unmaps it elsewhere. (After fork(),
- *   parent and child have it, and the child has no notifiers of ours.)
+ *   parent and child have it, and the child has no notifiers of ours. On a kernel that
+ *   checks itself, a page that was shared once does not count either: DOC: Splitting.)
  * - The mmap lock is held: fork(), mremap() and collapsing wait.
  * - The block is *guarded*: whoever is about to unmap something in it, with or without
  *   the mmap lock (munmap() lets go of the write lock early; MADV_DONTNEED and the
@@ -58,6 +59,7 @@
 #include "gsvm_guard.h"
 #include "gsvm_migrate.h"
 #include "gsvm_mirror.h"
+#include "gsvm_split.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
 #include "gsvm_vram_page.h"
@@ -112,11 +114,12 @@ static bool gsvm_guard_begin(struct gsvm_guard *guard, struct gsvm_vram *vram,
 	return false;
 }
 
-/* Mapped once, and as a whole. */
+/* Mapped once, and as a whole; and nothing that the kernel must not put back as such. */
 static bool gsvm_guard_is_alone(struct folio *folio)
 {
 	return folio_test_large(folio) && folio_entire_mapcount(folio) == 1 &&
-	       folio_mapcount(folio) == 1;
+	       folio_mapcount(folio) == 1 &&
+	       (!GSVM_SPLIT_NOT_EXCLUSIVE || PageAnonExclusive(folio_page(folio, 0)));
 }
 
 /*

@@ -240,8 +240,8 @@ static void gsvm_migrate_do(struct gsvm_move *move, struct gsvm_block *block,
 			moved = gsvm_move_across(move, vma, start, end);
 		start = max(plan->start, vma->vm_start);
 		end = min(plan->end, vma->vm_end);
-		if (start < end && !gsvm_move_in_begin(move, vma, start, end))
-			moved += gsvm_move_in_end(move);
+		if (start < end)
+			moved += gsvm_move_in(move, vma, start, end);
 	}
 	mmap_read_unlock(mm);
 	/* There was something, and it would not go. */

@@ -18,6 +18,8 @@
  * when it was still mapped (&gsvm_move.stay), or for which there is no VRAM, gets no
  * destination, and the kernel puts it back where it was. The copies are complete
  * before migrate_vma_pages(), so a copy that failed leaves everything as it was, too.
+ * A 2 MiB page that must not be in VRAM in one piece (gsvm_split.c) is put back, too; the
+ * next attempt has the kernel split it.
  *
  * The way *out* is in gsvm_move_out.c, that from another GPU's VRAM in
  * gsvm_move_across.c.
@@ -49,6 +51,7 @@
 #include "gsvm_mirror.h"
 #include "gsvm_move.h"
 #include "gsvm_policy.h"
+#include "gsvm_split.h"
 #include "gsvm_trace.h"
 #include "gsvm_transit.h"
 #include "gsvm_vm.h"
@@ -225,6 +228,7 @@ int gsvm_move_reserve(struct gsvm_move *move, struct gsvm_vm *vm, unsigned long 
 	unsigned long addr;
 
 	move->vm = vm;
+	move->small = false;
 	move->base = round_down(start, GSVM_BLOCK_SIZE);
 	for (addr = move->base; addr < end; addr += GSVM_BLOCK_SIZE) {
 		struct gsvm_block *block = gsvm_mirror_block_get(vm->mirror, addr);
@@ -247,11 +251,26 @@ static bool gsvm_move_in_suitable(const struct folio *folio)
 	return folio_test_anon(folio) && !folio_test_ksm(folio) && !folio_test_hwpoison(folio);
 }
 
+/* Does page @i, which is collected, stay whatever it is? */
+static bool gsvm_move_in_stays(const struct gsvm_move *move, unsigned int i)
+{
+	return test_bit(gsvm_move_page_of(move, i), move->stay[gsvm_move_block_of(move, i)]);
+}
+
+/* Is it a 2 MiB page that has to be split before it moves: DOC: Splitting. */
+static bool gsvm_move_in_splits(const struct gsvm_move *move, unsigned int i)
+{
+	unsigned long src = move->args.src[i];
+
+	return GSVM_SPLIT_NOT_EXCLUSIVE && migrate_pfn_to_page(src) &&
+	       src & MIGRATE_PFN_COMPOUND && !(src & MIGRATE_PFN_WRITE) &&
+	       !gsvm_move_in_stays(move, i);
+}
+
 /* Is page @i, which is collected, to be moved; sets *@nr to how many pages it stands for. */
 static bool gsvm_move_in_wanted(const struct gsvm_move *move, unsigned int i, unsigned int *nr)
 {
 	unsigned long addr = move->args.start + ((unsigned long)i << PAGE_SHIFT);
-	const unsigned long *stay = move->stay[gsvm_move_block_of(move, i)];
 	struct page *page = migrate_pfn_to_page(move->args.src[i]);
 	bool huge = move->args.src[i] & MIGRATE_PFN_COMPOUND;
 
@@ -260,7 +279,7 @@ static bool gsvm_move_in_wanted(const struct gsvm_move *move, unsigned int i, un
 		return false;
 	if (page)
 		return gsvm_move_in_suitable(page_folio(page)) &&
-		       !test_bit(gsvm_move_page_of(move, i), stay);
+		       !gsvm_move_in_splits(move, i) && !gsvm_move_in_stays(move, i);
 	/* A hole is filled as a whole or not at all. */
 	return addr >= move->fill_start && addr + *nr * PAGE_SIZE <= move->fill_end &&
 	       (!huge || move->fill_huge);
@@ -357,9 +376,11 @@ static void gsvm_move_in_block(struct gsvm_move *move, unsigned int first, unsig
 	unsigned int i, nr, want = 0;
 	bool own;
 
-	for (i = first; i < end; i += nr)
+	for (i = first; i < end; i += nr) {
+		move->small |= gsvm_move_in_splits(move, i);
 		if (gsvm_move_in_wanted(move, i, &nr))
 			want += nr;
+	}
 	own = gsvm_move_own(move, gsvm_move_block_of(move, first), want);
 	for (i = first; i < end; i += nr)
 		if (gsvm_move_in_wanted(move, i, &nr))
@@ -389,7 +410,7 @@ int gsvm_move_in_begin(struct gsvm_move *move, struct vm_area_struct *vma, unsig
 	args->pgmap_owner = (void *)gsvm_migrate_in_mark();
 	args->flags = MIGRATE_VMA_SELECT_SYSTEM;
 	/* A hole is then offered in one piece, too. */
-	if (!(vma->vm_flags & VM_NOHUGEPAGE))
+	if (!(vma->vm_flags & VM_NOHUGEPAGE) && !move->small)
 		args->flags |= MIGRATE_VMA_SELECT_COMPOUND;
 	gsvm_transit_begin(vma->vm_mm, start, end);
 	ret = migrate_vma_setup(args);
@@ -472,5 +493,29 @@ unsigned int gsvm_move_in_end(struct gsvm_move *move)
 	atomic64_add(move->xfer->bytes, &move->vm->stats.bytes_migrated);
 	trace_gsvm_migrate_in(move->vm->gdev, move->vm->asid, move->args.start, move->args.end,
 			      moved);
+	return moved;
+}
+
+/**
+ * gsvm_move_in() - both halves, for whoever does nothing in between
+ * @move: as for gsvm_move_in_begin()
+ * @vma: likewise
+ * @start: likewise
+ * @end: likewise
+ *
+ * Return: pages that are in VRAM now and were not before.
+ */
+unsigned int gsvm_move_in(struct gsvm_move *move, struct vm_area_struct *vma, unsigned long start,
+			  unsigned long end)
+{
+	unsigned int moved = 0;
+	bool small;
+
+	do {
+		small = move->small;
+		if (gsvm_move_in_begin(move, vma, start, end))
+			break;
+		moved += gsvm_move_in_end(move);
+	} while (move->small != small);
 	return moved;
 }

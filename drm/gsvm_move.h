@@ -37,6 +37,8 @@ struct gsvm_xfer;
  * @fill_start: memory that was never touched is made from here
  * @fill_end: to here
  * @fill_huge: in 2 MiB pages where a whole block is empty
+ * @small: on the way to VRAM, the kernel splits 2 MiB pages when it collects them; set
+ *	when one was met that has to be
  * @missed: pages, holes too, that did not go to VRAM, of all calls; whoever wants to
  *	know sets it to 0 before
  * @whole: on the way back, the range is one 2 MiB page, and guarded
@@ -62,6 +64,7 @@ struct gsvm_move {
 	unsigned long fill_start;
 	unsigned long fill_end;
 	bool fill_huge;
+	bool small;
 	unsigned int missed;
 	bool whole;
 	const struct gsvm_vram *keep;
@@ -113,6 +116,8 @@ unsigned int gsvm_move_across(struct gsvm_move *move, struct vm_area_struct *vma
 int gsvm_move_in_begin(struct gsvm_move *move, struct vm_area_struct *vma, unsigned long start,
 		       unsigned long end);
 unsigned int gsvm_move_in_end(struct gsvm_move *move);
+unsigned int gsvm_move_in(struct gsvm_move *move, struct vm_area_struct *vma, unsigned long start,
+			  unsigned long end);
 int gsvm_move_out(struct gsvm_move *move, struct vm_area_struct *vma, unsigned long start,
 		  unsigned long end, unsigned int *moved);
 int gsvm_move_out_access(struct gsvm_move *move, struct vm_fault *vmf, unsigned long start,

@@ -34,7 +34,8 @@
  * *To and fro.* A block that came back to the CPU GSVM_POLICY_RETURNS times in a
  * row, each time less than GSVM_POLICY_SOON after it had gone to VRAM, is held
  * in system memory, where all can reach it, for GSVM_POLICY_HOLD; twice as long
- * each time that it happens again. Nobody waits for anything meanwhile. When
+ * each time that it happens again. Both go by the module parameter bounce_ms, for
+ * machines on which a move takes longer. Nobody waits for anything meanwhile. When
  * the time is over, gsvm_hold.c takes it from the device, so that there is a
  * fault again, which may move it.
  *
@@ -70,6 +71,7 @@
 #include <linux/jiffies.h>
 #include <linux/memcontrol.h>
 #include <linux/minmax.h>
+#include <linux/moduleparam.h>
 
 #include <kunit/visibility.h>
 
@@ -84,9 +86,14 @@
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
 
-#define GSVM_POLICY_SOON	msecs_to_jiffies(50)
+static unsigned int gsvm_policy_bounce_ms = 50;
+module_param_named(bounce_ms, gsvm_policy_bounce_ms, uint, 0644);
+MODULE_PARM_DESC(bounce_ms,
+		 "Milliseconds in VRAM after which memory that comes back does not bounce (default 50); what does stays out for twice as long");
+
+#define GSVM_POLICY_SOON	msecs_to_jiffies(READ_ONCE(gsvm_policy_bounce_ms))
 #define GSVM_POLICY_RETURNS	3
-#define GSVM_POLICY_HOLD	msecs_to_jiffies(100)
+#define GSVM_POLICY_HOLD	(2 * GSVM_POLICY_SOON)
 #define GSVM_POLICY_STUCK	msecs_to_jiffies(20)
 #define GSVM_POLICY_DOUBLINGS	5
 

@@ -14,6 +14,26 @@
  * back and order again.
  *
  * An order holds the process's memory (mm_users), which its maker has.
+ *
+ * *Pages that were shared once.* After fork(), a page that nobody has written since is
+ * not exclusive to a process, and its entry is read-only, also when there is only one
+ * process left that has it. Such a 2 MiB page is moved like any other, but not on a
+ * kernel with CONFIG_DEBUG_VM, which has a mistake in a check: remove_migration_pmd()
+ * (mm/huge_memory.c of 7.2) makes an entry for the page, and stops the machine if
+ * pmd_write() says that it is writable and the page is not exclusive. If the page is
+ * in VRAM, that is no present entry, and what pmd_write() reads of it (_PAGE_RW) is on
+ * x86 the bit that says soft-dirty (_PAGE_SWP_SOFT_DIRTY), as nearly all memory is.
+ * Nothing is wrong with the entry. So where that check is
+ * (GSVM_SPLIT_NOT_EXCLUSIVE), no such entry is to be made:
+ *
+ * - On the way to VRAM, a 2 MiB page goes in one piece if its entry was writable, which
+ *   implies exclusive; what else that says is cleared when the kernel has collected the
+ *   page. Another one stays, and the move is made once more with the kernel splitting
+ *   what it collects (&gsvm_move.small). Small entries have no such check.
+ * - One that fork() has shared when it was in VRAM leaves it, for system memory or for
+ *   another GPU, in small pieces, as if it could not be guarded: what fails on the way
+ *   is put back. By its frame, where there is nothing to split it by, it does
+ *   not set out before there is memory for it (gsvm_evict.c).
  */
 
 #include <linux/mm.h>

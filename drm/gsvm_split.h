@@ -2,9 +2,14 @@
 #ifndef GSVM_SPLIT_H
 #define GSVM_SPLIT_H
 
+#include <linux/kconfig.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
+
+/* Does the kernel stop at a 2 MiB page in VRAM for being soft-dirty: see DOC: Splitting. */
+#define GSVM_SPLIT_NOT_EXCLUSIVE \
+	(IS_ENABLED(CONFIG_DEBUG_VM) && IS_ENABLED(CONFIG_MEM_SOFT_DIRTY))
 
 struct gsvm_vram;
 struct mm_struct;

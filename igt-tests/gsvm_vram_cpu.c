@@ -318,9 +318,10 @@ static void bounce(void)
 	struct queue *q = queue_open();
 	char *p = map_block(HUGE);
 	struct drm_gsvm_vm_query start, now;
-	int64_t end = gsvm_deadline(30000);
 	unsigned int rounds;
+	int64_t end;
 
+	bounce_slowly();
 	cpu_fill(p, HUGE, 0, SPARSE);
 	start = vm_counters(q);
 	for (rounds = 0; rounds < 400; rounds++) {
@@ -336,7 +337,9 @@ static void bounce(void)
 	gsvm_assert(in_system(q, p), "the page of a bouncing block is not in system memory\n");
 	gsvm_assert_eq(gsvm_peek((void *)p), pattern_word(0, 0) + 2 * (rounds + 1) + 1,
 		       "the counter");
+	bounce_as_usual();
 	/* Left alone by the CPU, the block is the GPU's again some time. */
+	end = gsvm_deadline(60000);
 	while (!in_vram(q, p)) {
 		gsvm_assert(gsvm_deadline(0) < end, "the block never moved again\n");
 		gsvm_sys(mprotect(p, HUGE, PROT_NONE));

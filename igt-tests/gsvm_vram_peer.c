@@ -253,19 +253,38 @@ static void shared(bool huge, bool direct)
 	close_two(q);
 }
 
+/* Read-only and not exclusive since fork(), though the child has gone (DOC: Splitting). */
+static void once_shared(bool direct)
+{
+	size_t size = 2 * HUGE;
+	struct queue *q[2];
+	char *p;
+
+	open_two(q, direct);
+	p = map_thp_in_vram(q[0], size, 1);
+	gsvm_child_gone();
+	to_vram(q[1], p, size);
+	gpu_verify(q[1], p, size, 1, WHOLE, "not exclusive, from the other GPU's VRAM");
+	gpu_pattern(q[1], p, size, 2, WHOLE);
+	gpu_verify(q[0], p, size, 2, WHOLE, "written there");
+	cpu_verify(p, size, 2, WHOLE, "back");
+	close_two(q);
+}
+
 /* ---- both at once ------------------------------------------------------------------ */
 
 /* Each in turn, a word of its own: left where both reach it after a while. */
 static void turns(bool direct)
 {
 	struct drm_gsvm_vm_query start[2], now[2];
-	int64_t end = gsvm_deadline(60000);
 	struct queue *q[2];
 	uint64_t rounds;
+	int64_t end;
 	char *p;
 	int g;
 
 	open_two(q, direct);
+	bounce_slowly();
 	p = map_in_vram(q[0], HUGE, 0);
 	gpu_set(q[0], p, 8, 2, 0, 0);
 	for (g = 0; g < 2; g++)
@@ -281,7 +300,9 @@ static void turns(bool direct)
 	gsvm_assert(rounds <= 400, "nobody called it bouncing\n");
 	for (g = 0; g < 2; g++)
 		gsvm_assert_eq(gsvm_peek((void *)(p + 8 * g)), rounds, "a GPU's counter");
+	bounce_as_usual();
 	/* Used by one of them only, the block is its own again some time. */
+	end = gsvm_deadline(60000);
 	while (!in_vram(q[1], p)) {
 		gsvm_assert(gsvm_deadline(0) < end, "the block never moved again\n");
 		gsvm_sys(mprotect(p, HUGE, PROT_NONE));
@@ -463,6 +484,15 @@ static void take_bars_away(const char *pci)
 	close(fd);
 }
 
+/*
+ * What of this process is in VRAM, the program to begin with, comes back and stays in
+ * system memory; what it maps from now on does not.
+ */
+static void keep_out_of_vram(void)
+{
+	gsvm_sys(mlockall(MCL_CURRENT));
+}
+
 /* What does not read is not taken for data: no page of it arrives. */
 static void lost(bool direct)
 {
@@ -474,6 +504,8 @@ static void lost(bool direct)
 	igt_emit_ignore_dmesg_regex("device is wedged: debugfs|VRAM cannot be read|"
 				    "Memory failure: |MCE: Killing");
 	open_two(q, direct);
+	gpu_kernel("touch");
+	keep_out_of_vram();
 	snprintf(pci, sizeof(pci), "%s", pci_name(q[0]));
 	/* The two have been tried out before. */
 	other = map_in_vram(q[0], HUGE, 1);
@@ -491,6 +523,7 @@ static void lost(bool direct)
 	cpu_verify(other, HUGE, 1, WHOLE, "what had left before");
 	driver_write(pci, "bind");
 	gpu_close_all();
+	gsvm_sys(munlockall());
 	allow_direct();
 }
 
@@ -509,6 +542,8 @@ static void pieces_bounced(void) { pieces(false); }
 static void shared_small(void) { shared(false, true); }
 static void shared_huge(void) { shared(true, true); }
 static void shared_bounced(void) { shared(false, false); }
+static void once_shared_direct(void) { once_shared(true); }
+static void once_shared_bounced(void) { once_shared(false); }
 static void turns_direct(void) { turns(true); }
 static void turns_bounced(void) { turns(false); }
 static void together_direct(void) { together(false, true); }
@@ -538,6 +573,8 @@ static const struct gsvm_subtest tests[] = {
 	{ "shared", shared_small, "what a child shares is not lost" },
 	{ "shared-huge", shared_huge, "likewise huge pages" },
 	{ "shared-bounced", shared_bounced, "likewise by way of memory" },
+	{ "once-shared-direct", once_shared_direct, "huge pages that a child has had" },
+	{ "once-shared-bounced", once_shared_bounced, "likewise by way of memory" },
 	{ "turns-direct", turns_direct, "two in turn: the block is left alone" },
 	{ "turns-bounced", turns_bounced, "likewise by way of memory" },
 	{ "together-direct", together_direct, "both write, and the pages move" },

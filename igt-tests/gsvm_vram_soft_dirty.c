@@ -197,6 +197,61 @@ static void moved(void)
 	queue_close(q);
 }
 
+/* A 2 MiB page that the kernel has split is soft-dirty by that, if it was ever written. */
+static void expect_first(struct queue *q, const char *p, const char *what)
+{
+	const char *last = p + HUGE - PAGE;
+
+	gsvm_assert(soft_dirty(p) && soft_dirty(last), "%s: what was written is not soft-dirty\n",
+		    what);
+	if (place_of(q, p + HUGE, HUGE).huge)
+		gsvm_assert(!soft_dirty(p + HUGE) && !soft_dirty(last + HUGE),
+			    "%s: what was not written is soft-dirty\n", what);
+}
+
+/*
+ * Two 2 MiB pages, of which the first one is soft-dirty, and both are read-only since
+ * fork() and not exclusive to this process, though it alone has them. A kernel that
+ * checks itself takes the first one's entry for a writable one when it goes to VRAM,
+ * or is put back there, and stops (DOC: Splitting).
+ */
+static void once_shared(bool in_vram)
+{
+	struct queue *q = queue_open();
+	char *p = map_thp(q, 2 * HUGE, 1);
+
+	clear_soft_dirty(p);
+	cpu_fill(p, HUGE, 1, SPARSE);
+	if (in_vram)
+		to_vram(q, p, 2 * HUGE);
+	gsvm_child_gone();
+	expect_first(q, p, "after fork");
+	to_vram(q, p, 2 * HUGE);
+	expect_first(q, p, "in VRAM");
+	gpu_verify(q, p, 2 * HUGE, 1, WHOLE, "in VRAM");
+	expect_first(q, p, "read in VRAM");
+	gsvm_child_gone();
+	to_system(q, p, 2 * HUGE);
+	expect_first(q, p, "back in system memory");
+	cpu_verify(p, 2 * HUGE, 1, WHOLE, "back");
+	to_vram(q, p, 2 * HUGE);
+	gpu_pattern(q, p, 2 * HUGE, 2, WHOLE);
+	gsvm_assert(soft_dirty(p) && soft_dirty(p + HUGE) && soft_dirty(p + 2 * HUGE - PAGE),
+		    "what the GPU wrote is not soft-dirty\n");
+	cpu_verify(p, 2 * HUGE, 2, WHOLE, "written by the GPU");
+	queue_close(q);
+}
+
+static void once_shared_before(void)
+{
+	once_shared(false);
+}
+
+static void once_shared_there(void)
+{
+	once_shared(true);
+}
+
 static const struct gsvm_subtest tests[] = {
 	{ "written", written, "pages that the GPU writes in VRAM, and no others" },
 	{ "one-by-one", one_by_one, "neighbours are not writable unnoticed" },
@@ -205,6 +260,8 @@ static const struct gsvm_subtest tests[] = {
 	{ "other-vm", other_vm, "written through a VM that is younger than the clear" },
 	{ "made", made, "memory that the GPU makes" },
 	{ "huge", huge, "2 MiB pages" },
+	{ "once-shared-before", once_shared_before, "2 MiB pages that a child has had" },
+	{ "once-shared-there", once_shared_there, "likewise, and it had them in VRAM" },
 	{ "moved", moved, "moving sets and forgets no bit" },
 };
 

@@ -51,6 +51,7 @@ static void check_violations(void)
 
 static void run_one(const struct gsvm_subtest *test)
 {
+	gpu_revive_all();
 	igt_set_timeout(SUBTEST_SECONDS, test->name);
 	test->run();
 	clean_up();

@@ -146,6 +146,8 @@ struct queue *queue_open_vm(int fd, uint32_t vm);	/* one more queue of a VM */
 struct queue *queue_open_limit(int fd, uint32_t vm, uint32_t hart_limit);
 void queue_close(struct queue *q);
 void gpu_close_all(void);
+/* Before a subtest: GPUs that an earlier one has left dead or unbound. */
+void gpu_revive_all(void);
 
 /* Address of a kernel descriptor of kernels/tests.c in this process. */
 uint64_t gpu_kernel(const char *name);

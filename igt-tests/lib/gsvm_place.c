@@ -13,6 +13,7 @@
 
 #define SETTLE_MS	20000
 #define BALANCING	"/proc/sys/kernel/numa_balancing"
+#define BOUNCE_MS	"/sys/module/gsvm/parameters/bounce_ms"
 
 static void balancing_back(void)
 {
@@ -239,6 +240,26 @@ void to_system(struct queue *q, const void *addr, size_t size)
 void set_policy(struct queue *q, uint64_t policy)
 {
 	igt_gsvm_vm_set(q->fd, q->vm, DRM_GSVM_VM_PARAM_MIGRATE, policy, 0);
+}
+
+static long usual_bounce_ms;
+
+void bounce_as_usual(void)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%ld", usual_bounce_ms);
+	write_text(BOUNCE_MS, text);
+}
+
+void bounce_slowly(void)
+{
+	if (!usual_bounce_ms) {
+		usual_bounce_ms = read_number(BOUNCE_MS);
+		atexit(bounce_as_usual);
+	}
+	gsvm_assert(usual_bounce_ms > 0 && write_text(BOUNCE_MS, "2000"), "%s: %s\n", BOUNCE_MS,
+		    strerror(errno));
 }
 
 struct gsvm_signal *make_signal(int64_t value)

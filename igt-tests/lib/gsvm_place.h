@@ -53,6 +53,12 @@ struct gsvm_signal *prefetch_async(struct queue *q, const void *addr, size_t siz
 void to_vram(struct queue *q, const void *addr, size_t size);
 void to_system(struct queue *q, const void *addr, size_t size);
 void set_policy(struct queue *q, uint64_t policy);
+/*
+ * Memory bounces that comes back within a few seconds, by what no machine is too slow,
+ * and stays out for as long; and as it was before.
+ */
+void bounce_slowly(void);
+void bounce_as_usual(void);
 
 /* A signal in shared memory, at value 1, and waiting until it is 0. */
 struct gsvm_signal *make_signal(int64_t value);

@@ -113,6 +113,15 @@ static void forget(struct child *c)
 	free(c);
 }
 
+void gsvm_child_gone(void)
+{
+	struct child *c = gsvm_fork();
+
+	if (!c->pid)
+		gsvm_exit();
+	gsvm_join(c);
+}
+
 void gsvm_join(struct child *c)
 {
 	char message[MESSAGE_SIZE];

@@ -37,6 +37,7 @@ void gsvm_exit(void) __attribute__((noreturn));	/* the child is content */
 void gsvm_join(struct child *c);		/* it must have been */
 int gsvm_reap(struct child *c);		/* however it ended: its status */
 void gsvm_kill(struct child *c);		/* SIGKILL, and reap it */
+void gsvm_child_gone(void);			/* one that has had all memory, and is gone */
 void gsvm_children_end(void);
 bool gsvm_child_fail(const char *message);	/* false: not in a child */
 
