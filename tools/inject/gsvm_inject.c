@@ -476,13 +476,32 @@ static int site_enter_locked(struct site *site, struct pt_regs *regs)
 	return 0;
 }
 
+/*
+ * Is there nothing to do about a call of @site? While one site is to fail, the others
+ * matter inside of it only, where allocations are theirs; a look at the stack for each
+ * of their calls would take longer than the calls.
+ */
+static bool site_is_idle(const struct site *site)
+{
+	switch (READ_ONCE(inject.mode)) {
+	case OFF:
+		return true;
+	case FAIL:
+		return !READ_ONCE(inject.nr_frames) &&
+		       (site->id != READ_ONCE(inject.id) ||
+			READ_ONCE(inject.fired) >= READ_ONCE(inject.times));
+	default:
+		return false;
+	}
+}
+
 static int site_enter(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct site *site = container_of(probe, struct site, in);
 	unsigned long flags;
 	int ret = 0;
 
-	if (READ_ONCE(inject.mode) == OFF)
+	if (site_is_idle(site))
 		return 0;
 	flags = inject_lock();
 	if (inject.mode != OFF)
@@ -580,6 +599,9 @@ static bool alloc_fails(bool page, const char *what, gfp_t gfp, unsigned int ord
 
 	if (READ_ONCE(inject.mode) == OFF || gfp & __GFP_NOFAIL || !was_in_task())
 		return false;
+	/* Only who counts wants to know of allocations outside of all sites. */
+	if (!READ_ONCE(inject.nr_frames) && READ_ONCE(inject.mode) != COUNT)
+		return false;
 	flags = inject_lock();
 	fails = inject.mode != OFF && alloc_fails_locked(page, what, gfp, order);
 	inject_unlock(flags);
@@ -656,7 +678,7 @@ static int ioctl_enter(struct kretprobe_instance *instance, struct pt_regs *regs
 	unsigned long flags;
 	unsigned int nth = 0;
 
-	if (!site || READ_ONCE(inject.mode) == OFF)
+	if (!site || site_is_idle(site))
 		return 1;
 	*(struct site **)instance->data = site;
 	flags = inject_lock();

@@ -344,27 +344,42 @@ void session_migration(struct session *s, uint64_t when)
 	MUST("VM_SET", session_ioctl(s->fd, DRM_IOCTL_GSVM_VM_SET, &args));
 }
 
-void session_move(struct session *s, void *addr, uint64_t size, uint32_t region, bool async)
+static void prefetch(struct session *s, void *addr, uint64_t size, uint32_t region,
+		     struct gsvm_signal *signal)
 {
-	struct gsvm_signal *signal = &s->share->moved;
 	struct drm_gsvm_prefetch args = {
 		.vm_id = s->vm,
-		.flags = async ? DRM_GSVM_PREFETCH_ASYNC : 0,
+		.flags = signal ? DRM_GSVM_PREFETCH_ASYNC : 0,
 		.start = (uintptr_t)addr,
 		.length = size,
 		.region = region,
-		.signal = async ? (uintptr_t)signal : 0,
+		.signal = (uintptr_t)signal,
 	};
+
+	if (signal) {
+		memset(signal, 0, sizeof(*signal));
+		signal->value = 1;
+	}
+	MUST("PREFETCH", session_ioctl(s->fd, DRM_IOCTL_GSVM_PREFETCH, &args));
+}
+
+void session_move(struct session *s, void *addr, uint64_t size, uint32_t region)
+{
+	prefetch(s, addr, size, region, NULL);
+}
+
+void session_move_begin(struct session *s, void *addr, uint64_t size, uint32_t region)
+{
+	prefetch(s, addr, size, region, &s->share->moved);
+}
+
+void session_move_end(struct session *s)
+{
 	int err;
 
-	memset(signal, 0, sizeof(*signal));
-	signal->value = 1;
-	MUST("PREFETCH", session_ioctl(s->fd, DRM_IOCTL_GSVM_PREFETCH, &args));
-	if (!async)
-		return;
 	/* A call that failed at its very end was begun all the same, and decrements, too. */
 	do {
-		err = wait_signal(s, signal, DRM_GSVM_WAIT_LT, 1);
+		err = wait_signal(s, &s->share->moved, DRM_GSVM_WAIT_LT, 1);
 		if (err == ETIME)
 			fail("a prefetch does not end in %d s", JOB_SECONDS);
 	} while (again("WAIT", err));
