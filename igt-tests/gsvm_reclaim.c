@@ -222,10 +222,23 @@ static void during_job(void)
 }
 
 #define CGROUP		"/sys/fs/cgroup/gsvm-test"
-#define LIMIT_MB	12
-#define SET_MB		16
+#define LIMIT_MB	6
+#define SET_MB		8
+#define STEP		256	/* pages a job */
 
-/* A process whose GPU works on more than it may have in memory. */
+static void add_stepwise(struct queue *q, char *p, size_t pages, uint64_t value)
+{
+	size_t at;
+
+	for (at = 0; at < pages; at += STEP)
+		gpu_run(q, "add", STEP, U(p) + at * PAGE, PAGE, 1, value);
+}
+
+/*
+ * A process whose GPU works on more than it may have in memory. Not on all of it
+ * at once: then pages would go out again before they were used, how often would
+ * be left to chance, and with it how long this takes.
+ */
 static void cgroup_pressure(void)
 {
 	size_t size = SET_MB << 20, pages = size / PAGE;
@@ -250,8 +263,8 @@ static void cgroup_pressure(void)
 		q = queue_open_system();
 		p = map_anon(size);
 		/* What the first pass wrote is in swap when the second one comes to it. */
-		gpu_run(q, "add", pages, U(p), PAGE, 1, 1);
-		gpu_run(q, "add", pages, U(p), PAGE, 1, 2);
+		add_stepwise(q, p, pages, 1);
+		add_stepwise(q, p, pages, 2);
 		cpu_check(p, PAGE, pages, 3, 0, "after two passes over memory.max");
 		gsvm_exit();
 	}
