@@ -15,7 +15,6 @@
 
 #define MAX_GPUS	8
 #define MAX_KERNELS	64
-#define JOB_MS		60000
 
 static struct queue *queues;	/* all that are open */
 static pthread_mutex_t queues_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -342,7 +341,7 @@ static int wait_signal(struct queue *q, struct gsvm_signal *signal)
 		.addr = U(signal),
 		.value = 0,
 		.op = DRM_GSVM_WAIT_EQ,
-		.timeout_ns = gsvm_deadline(JOB_MS),
+		.timeout_ns = gsvm_deadline(gsvm_patience_ms()),
 		.queue_id = q->id,
 	};
 

@@ -93,6 +93,8 @@ void igt_gsvm_queue_destroy(int fd, uint32_t queue, int err);
 void igt_gsvm_queue_query(int fd, uint32_t queue, struct drm_gsvm_queue_query *out, int err);
 void igt_gsvm_wait(int fd, struct drm_gsvm_wait *args, int err);
 
+/* How long a job, or anything else that is waited for, may take: 2 minutes, or more. */
+unsigned int gsvm_patience_ms(void);
 int64_t gsvm_deadline(unsigned int ms);		/* CLOCK_MONOTONIC, absolute */
 
 /* ---- one GPU ------------------------------------------------------------------ */

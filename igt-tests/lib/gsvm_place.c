@@ -11,7 +11,6 @@
 
 #include "gsvm_place.h"
 
-#define SETTLE_MS	20000
 #define BALANCING	"/proc/sys/kernel/numa_balancing"
 #define BOUNCE_MS	"/sys/module/gsvm/parameters/bounce_ms"
 
@@ -109,12 +108,12 @@ static bool look(struct queue *q, const void *addr, size_t size, struct place *p
 
 struct place place_of(struct queue *q, const void *addr, size_t size)
 {
-	int64_t end = gsvm_deadline(SETTLE_MS);
+	int64_t end = gsvm_deadline(gsvm_patience_ms());
 	struct place place;
 
 	while (!look(q, addr, size, &place)) {
-		gsvm_assert(gsvm_deadline(0) < end, "pages at %p are MOVING for %d s\n", addr,
-			    SETTLE_MS / 1000);
+		gsvm_assert(gsvm_deadline(0) < end, "pages at %p are MOVING for %u s\n", addr,
+			    gsvm_patience_ms() / 1000);
 		sched_yield();
 	}
 	return place;
@@ -274,7 +273,7 @@ void wait_done(struct queue *q, struct gsvm_signal *signal, const char *what)
 {
 	struct drm_gsvm_wait wait = {
 		.vm_id = q->vm, .addr = U(signal), .op = DRM_GSVM_WAIT_EQ,
-		.timeout_ns = gsvm_deadline(60000),
+		.timeout_ns = gsvm_deadline(gsvm_patience_ms()),
 	};
 	int ret = gsvm_ioctl(q->fd, DRM_IOCTL_GSVM_WAIT, &wait);
 
@@ -327,7 +326,7 @@ uint64_t vram_evicted(struct queue *q)
 
 void expect_vram_free(struct queue *q, uint64_t bytes, const char *what)
 {
-	int64_t end = gsvm_deadline(SETTLE_MS);
+	int64_t end = gsvm_deadline(gsvm_patience_ms());
 	uint64_t now;
 
 	while ((now = vram_free(q)) < bytes) {

@@ -59,7 +59,7 @@ bool gsvm_thread_fail(const char *message);	/* false: not in such a thread */
 
 /*
  * Wait until *word, which the GPU or another thread changes, is at least
- * @value. Fails with @what after a minute.
+ * @value. Fails with @what after gsvm_patience_ms().
  */
 void gsvm_await(const uint64_t *word, uint64_t value, const char *what);
 /*
