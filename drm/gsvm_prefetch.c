@@ -13,8 +13,10 @@
  * locked them. The kernel empties the batches when it meets such a page, so the
  * next attempt finds most of them. After a pass, blocks of which not everything
  * was collected are looked at (gsvm_look.c), and if there is anything left that
- * could move, the windows get another pass, GSVM_PREFETCH_PASSES in all. Pages
- * that are pinned or shared do not count, so a range of those costs a look.
+ * could move, the windows get another pass, GSVM_PREFETCH_PASSES in all. Who has a
+ * page locked may have to wait for a processor to let go of it, so time passes
+ * before the later ones, 30 ms in all, without a lock. Pages that are pinned or shared
+ * do not count, so a range of those costs a look.
  *
  * Each pass begins with a look, too. It tells which pages are shared and stay, and
  * which ones NUMA balancing samples. Pages in the VRAM of another GPU are moved at once
@@ -39,6 +41,7 @@
  */
 
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -64,7 +67,7 @@
 #define GSVM_PREFETCH_PAGES	(GSVM_MOVE_BLOCKS * GSVM_BLOCK_PAGES)
 #define GSVM_PREFETCH_BYTES	((unsigned long)GSVM_MOVE_BLOCKS * GSVM_BLOCK_SIZE)
 #define GSVM_PREFETCH_WINDOWS	2
-#define GSVM_PREFETCH_PASSES	3
+#define GSVM_PREFETCH_PASSES	6
 
 /* A signal that cannot be reached for want of memory: tries, milliseconds between. */
 #define GSVM_PREFETCH_SIGNAL_TRIES	256
@@ -284,11 +287,24 @@ static bool gsvm_prefetch_pass(struct gsvm_prefetch *p, const unsigned long *bou
 	return p->left;
 }
 
+static void gsvm_prefetch_passes(struct gsvm_prefetch *p, const unsigned long *bound,
+				 unsigned int n)
+{
+	unsigned int pass;
+
+	for (pass = 1; gsvm_prefetch_pass(p, bound, n); pass++) {
+		if (pass == GSVM_PREFETCH_PASSES || gsvm_prefetch_stop(p))
+			break;
+		if (pass > 1)
+			fsleep(USEC_PER_MSEC << (pass - 1));
+	}
+}
+
 /* Move up to two windows from *@addr on to VRAM, and *@addr behind them. */
 static int gsvm_prefetch_in(struct gsvm_prefetch *p, unsigned long *addr)
 {
 	unsigned long bound[GSVM_PREFETCH_WINDOWS + 1] = { *addr };
-	unsigned int n, i, pass;
+	unsigned int n, i;
 	int ret = 0;
 
 	for (n = 0; n < GSVM_PREFETCH_WINDOWS && bound[n] < p->end; n++) {
@@ -301,9 +317,8 @@ static int gsvm_prefetch_in(struct gsvm_prefetch *p, unsigned long *addr)
 			break;
 		}
 	}
-	for (pass = 0; n && pass < GSVM_PREFETCH_PASSES; pass++)
-		if (!gsvm_prefetch_pass(p, bound, n) || gsvm_prefetch_stop(p))
-			break;
+	if (n)
+		gsvm_prefetch_passes(p, bound, n);
 	for (i = 0; i < n; i++) {
 		gsvm_move_release(p->move[i]);
 		gsvm_prefetch_exit(p, bound[i], bound[i + 1]);
