@@ -259,7 +259,7 @@ static void anon_teardown(void)
 		struct gsvm_signal *job;
 		struct drm_gsvm_wait wait = {
 			.vm_id = q->vm, .op = DRM_GSVM_WAIT_EQ,
-			.timeout_ns = gsvm_deadline(60000), .queue_id = q->id,
+			.timeout_ns = gsvm_deadline(gsvm_patience_ms()), .queue_id = q->id,
 		};
 		struct drm_gsvm_queue_query r;
 		struct thread thread;

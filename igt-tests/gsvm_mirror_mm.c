@@ -157,7 +157,7 @@ static void numa_hint(void)
 static void ksm(void)
 {
 	char *a = map_anon(SIZE), *b = map_anon(SIZE);
-	int64_t end = gsvm_deadline(30000);
+	int64_t end = gsvm_deadline(gsvm_patience_ms());
 	struct queue *q;
 	bool merged;
 	int i;
@@ -181,7 +181,7 @@ static void ksm(void)
 		gsvm_pace();	/* ksmd tells nobody what it has merged */
 	} while (!merged && gsvm_deadline(0) < end);
 	gsvm_assert(merged,
-		    "page %d was not merged in 30 s: pagemap %#llx and %#llx, %ld scans, %ld pages shared, %ld volatile\n",
+		    "page %d was not merged: pagemap %#llx and %#llx, %ld scans, %ld pages shared, %ld volatile\n",
 		    i - 1, (unsigned long long)pagemap(a + (i - 1) * PAGE),
 		    (unsigned long long)pagemap(b + (i - 1) * PAGE),
 		    read_number("/sys/kernel/mm/ksm/full_scans"),

@@ -339,7 +339,7 @@ static void bounce(void)
 		       "the counter");
 	bounce_as_usual();
 	/* Left alone by the CPU, the block is the GPU's again some time. */
-	end = gsvm_deadline(60000);
+	end = gsvm_deadline(gsvm_patience_ms());
 	while (!in_vram(q, p)) {
 		gsvm_assert(gsvm_deadline(0) < end, "the block never moved again\n");
 		gsvm_sys(mprotect(p, HUGE, PROT_NONE));

@@ -3,41 +3,15 @@
  * The driver goes while memory is in VRAM: it has to bring it back first.
  */
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 
+#include "gsvm_device.h"
 #include "gsvm_igt.h"
 #include "gsvm_place.h"
 #include "gsvm_proc.h"
 #include "shared.h"
-
-static char pci[64];
-
-static void find_device(int fd)
-{
-	char path[PATH_MAX], link[PATH_MAX];
-	struct stat st;
-	ssize_t n;
-
-	gsvm_sys(fstat(fd, &st));
-	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/device", major(st.st_rdev),
-		 minor(st.st_rdev));
-	n = gsvm_sys(readlink(path, link, sizeof(link) - 1));
-	link[n] = 0;
-	snprintf(pci, sizeof(pci), "%.60s", strrchr(link, '/') + 1);
-}
-
-static void driver_write(const char *file)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/gsvm/%s", file);
-	gsvm_assert(write_text(path, pci), "%s of %s: %s\n", file, pci, strerror(errno));
-}
 
 /* Memory of all kinds, in VRAM. */
 struct memory {
@@ -77,12 +51,12 @@ static void unbind(void)
 
 	for (round = 0; round < 3; round++) {
 		struct queue *q = queue_open(), *fresh;
+		struct device d = device_of(q->fd);
 		struct memory m = fill_vram(q, round);
 
-		find_device(q->fd);
-		driver_write("unbind");
+		device_unbind(&d);
 		check(&m, round, "after unbind");
-		driver_write("bind");
+		device_bind(&d);
 		fresh = queue_open();
 		gpu_check_all(fresh, &m, round, "after bind");
 		check(&m, round, "after bind");
@@ -100,14 +74,14 @@ static void unbind_running(void)
 	struct queue *q = queue_open();
 	struct ctl *ctl = map_shared(PAGE);
 	size_t pages = 4 * MIB / PAGE, i;
+	struct device d = device_of(q->fd);
 	char *p = map_in_vram(q, 4 * MIB, 0);
 	uint64_t low, word;
 
 	gpu_set(q, p, PAGE, pages, 0, 0);
-	find_device(q->fd);
 	gpu_launch(q, "sweep", CTL_ITEMS, U(ctl), U(p), pages, CTL_ITEMS, 0);
 	gsvm_await(&ctl->rounds[CTL_ITEMS - 1], 2, "the job's rounds");
-	driver_write("unbind");
+	device_unbind(&d);
 	low = gsvm_peek(&ctl->rounds[0]);
 	/* Every increment that was counted is there, and at most one more. */
 	for (i = 0; i < pages; i++) {
@@ -116,7 +90,7 @@ static void unbind_running(void)
 		gsvm_assert(word == low || word == low + 1, "page %zu: %llu, of %llu rounds\n", i,
 			    (unsigned long long)word, (unsigned long long)low);
 	}
-	driver_write("bind");
+	device_bind(&d);
 	gsvm_assert_eq(gpu_read(queue_open(), p), gsvm_peek((void *)p), "after bind");
 }
 
@@ -124,6 +98,7 @@ static void unbind_running(void)
 static void unbind_other(void)
 {
 	struct queue *q = queue_open();
+	struct device d = device_of(q->fd);
 	struct child *c = gsvm_fork();
 
 	if (!c->pid) {
@@ -136,13 +111,12 @@ static void unbind_other(void)
 		gsvm_exit();
 	}
 	gsvm_hear(c);
-	find_device(q->fd);
 	gsvm_sys(kill(c->pid, SIGSTOP));
-	driver_write("unbind");
+	device_unbind(&d);
 	gsvm_sys(kill(c->pid, SIGCONT));
 	gsvm_tell(c);
 	gsvm_join(c);
-	driver_write("bind");
+	device_bind(&d);
 }
 
 /* While pages move in both directions. */
@@ -153,17 +127,17 @@ static void unbind_moving(void)
 	for (round = 0; round < 4; round++) {
 		struct queue *q = queue_open();
 		struct gsvm_signal *signal = make_signal(1000);
+		struct device d = device_of(q->fd);
 		char *p = map_block(16 * MIB);
 
 		cpu_fill(p, 16 * MIB, round, SPARSE);
-		find_device(q->fd);
 		for (i = 0; i < 6; i++)
 			prefetch_async(q, p + i % 2 * 8 * MIB, 8 * MIB, (i / 2) % 2 ?
 				       DRM_GSVM_REGION_SYSTEM : DRM_GSVM_REGION_VRAM, signal);
 		usleep(round * 4000);
-		driver_write("unbind");
+		device_unbind(&d);
 		cpu_verify(p, 16 * MIB, round, SPARSE, "after unbind amid moves");
-		driver_write("bind");
+		device_bind(&d);
 		gpu_close_all();
 		munmap(p, 16 * MIB);
 	}

@@ -6,12 +6,9 @@
  * forbid it the first. What is below one PCIe switch can read each other, unless an
  * IOMMU translates, so there it has to; where the GPUs are not, there is nothing to test.
  */
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
+#include "gsvm_device.h"
 #include "gsvm_igt.h"
 #include "gsvm_place.h"
 #include "gsvm_proc.h"
@@ -30,26 +27,6 @@ static bool direct_now;
 
 /* ---- two GPUs ------------------------------------------------------------------- */
 
-/* The GPU's directory below /sys/devices: a component for each bridge above it. */
-static void device_path(struct queue *q, char path[PATH_MAX])
-{
-	char link[64];
-	struct stat st;
-
-	gsvm_sys(fstat(q->fd, &st));
-	snprintf(link, sizeof(link), "/sys/dev/char/%u:%u/device", major(st.st_rdev),
-		 minor(st.st_rdev));
-	gsvm_assert(realpath(link, path), "%s: %s\n", link, strerror(errno));
-}
-
-static const char *pci_name(struct queue *q)
-{
-	static char path[PATH_MAX];
-
-	device_path(q, path);
-	return strrchr(path, '/') + 1;
-}
-
 /* Is there a bridge that both are below? A common path ends in one, or in the root bus. */
 static bool share_switch(struct queue *q[2])
 {
@@ -57,7 +34,7 @@ static bool share_switch(struct queue *q[2])
 	size_t i, same = 0;
 
 	for (i = 0; i < 2; i++)
-		device_path(q[i], path[i]);
+		device_path(q[i]->fd, path[i]);
 	for (i = 0; path[0][i] && path[0][i] == path[1][i]; i++)
 		if (path[0][i] == '/')
 			same = i;
@@ -70,7 +47,7 @@ static bool translated(struct queue *q)
 	char path[PATH_MAX + 32], type[16] = "";
 	FILE *f;
 
-	device_path(q, path);
+	device_path(q->fd, path);
 	strcat(path, "/iommu_group/type");
 	f = fopen(path, "re");
 	if (!f)
@@ -85,7 +62,7 @@ static struct copies copies_to(struct queue *q)
 	char file[PATH_MAX];
 	struct copies n;
 
-	snprintf(file, sizeof(file), "/sys/kernel/debug/dri/%s/peers", pci_name(q));
+	snprintf(file, sizeof(file), "/sys/kernel/debug/dri/%s/peers", device_of(q->fd).pci);
 	n.direct = read_key(file, "direct_pages");
 	n.bounced = read_key(file, "bounced_pages");
 	gsvm_assert(n.direct >= 0 && n.bounced >= 0, "%s does not tell\n", file);
@@ -302,7 +279,7 @@ static void turns(bool direct)
 		gsvm_assert_eq(gsvm_peek((void *)(p + 8 * g)), rounds, "a GPU's counter");
 	bounce_as_usual();
 	/* Used by one of them only, the block is its own again some time. */
-	end = gsvm_deadline(60000);
+	end = gsvm_deadline(gsvm_patience_ms());
 	while (!in_vram(q[1], p)) {
 		gsvm_assert(gsvm_deadline(0) < end, "the block never moved again\n");
 		gsvm_sys(mprotect(p, HUGE, PROT_NONE));
@@ -398,7 +375,7 @@ static void mover_loop(void *arg)
 static void mover_start(struct mover *m, struct queue *q[2], char *p, int round)
 {
 	struct copies start = copies_to(q[1]), now;
-	int64_t end = gsvm_deadline(60000);
+	int64_t end = gsvm_deadline(gsvm_patience_ms());
 
 	*m = (struct mover) { .q = { q[0], q[1] }, .p = p };
 	gsvm_thread(&m->thread, mover_loop, m);
@@ -415,73 +392,38 @@ static void mover_end(struct mover *m)
 	gsvm_thread_join(&m->thread);
 }
 
-static void driver_write(const char *pci, const char *file)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/gsvm/%s", file);
-	gsvm_assert(write_text(path, pci), "%s of %s: %s\n", file, pci, strerror(errno));
-}
-
-static void declare_dead(const char *pci)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%s/wedge", pci);
-	gsvm_assert(write_text(path, "1"), "%s: %s\n", path, strerror(errno));
-}
-
 /* GPU @which goes amid copies, dead or alive; what moved is where it was, or elsewhere. */
 static void goes(int which, bool dead, bool direct)
 {
 	struct queue *q[2];
-	char pci[64], *p;
+	struct device d;
 	struct mover m;
+	char *p;
 	int round;
 
 	if (dead)
 		igt_emit_ignore_dmesg_regex("device is wedged: debugfs");
 	for (round = 0; round < 3; round++) {
 		open_two(q, direct);
-		snprintf(pci, sizeof(pci), "%s", pci_name(q[which]));
+		d = device_of(q[which]->fd);
 		p = map_block(MOVED_BYTES);
 		cpu_fill(p, MOVED_BYTES, round, WHOLE);
 		to_vram(q[0], p, MOVED_BYTES);
 		mover_start(&m, q, p, round);
 		if (dead) {
-			declare_dead(pci);
+			device_wedge(&d);
 			/* The one that lives gets what it wants of the dead one's VRAM. */
 			gpu_verify(q[!which], p, MOVED_BYTES, round, WHOLE, "a dead GPU's memory");
 		}
-		driver_write(pci, "unbind");
+		device_unbind(&d);
 		mover_end(&m);
 		cpu_verify(p, MOVED_BYTES, round, WHOLE, "after the end of a GPU");
 		gpu_verify(q[!which], p, MOVED_BYTES, round, WHOLE, "after the end of the other");
-		driver_write(pci, "bind");
+		device_bind(&d);
 		gpu_close_all();
 		allow_direct();
 		munmap(p, MOVED_BYTES);
 	}
-}
-
-#define CONFIG_COMMAND	4
-#define COMMAND_MEMORY	2
-
-/* No memory of the device's answers any more. */
-static void take_bars_away(const char *pci)
-{
-	char path[PATH_MAX];
-	uint16_t command;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", pci);
-	fd = gsvm_sys(open(path, O_RDWR | O_CLOEXEC));
-	gsvm_assert(pread(fd, &command, 2, CONFIG_COMMAND) == 2, "%s: %s\n", path,
-		    strerror(errno));
-	command &= ~COMMAND_MEMORY;
-	gsvm_assert(pwrite(fd, &command, 2, CONFIG_COMMAND) == 2, "%s: %s\n", path,
-		    strerror(errno));
-	close(fd);
 }
 
 /*
@@ -498,30 +440,31 @@ static void lost(bool direct)
 {
 	size_t size = HUGE, all = size / PAGE;
 	struct queue *q[2];
+	struct device d;
 	struct place at;
-	char pci[64], *p, *other;
+	char *p, *other;
 
 	igt_emit_ignore_dmesg_regex("device is wedged: debugfs|VRAM cannot be read|"
 				    "Memory failure: |MCE: Killing");
 	open_two(q, direct);
 	gpu_kernel("touch");
 	keep_out_of_vram();
-	snprintf(pci, sizeof(pci), "%s", pci_name(q[0]));
+	d = device_of(q[0]->fd);
 	/* The two have been tried out before. */
 	other = map_in_vram(q[0], HUGE, 1);
 	to_vram(q[1], other, HUGE);
 	p = map_in_vram(q[0], size, 2);
-	declare_dead(pci);
-	take_bars_away(pci);
+	device_wedge(&d);
+	device_bars_off(&d);
 	prefetch(q[1], p, size, DRM_GSVM_REGION_VRAM);
 	at = place_of(q[1], p, size);
 	gsvm_assert(at.other == all, "%zu pages came to VRAM, %zu to memory\n", at.vram, at.system);
 	gpu_expect_fault(q[1], gpu_launch(q[1], "touch", 1, U(p), TOUCH_READ, 0),
 			 DRM_GSVM_REASON_POISON, DRM_GSVM_ACCESS_READ, p, 0);
-	driver_write(pci, "unbind");
+	device_unbind(&d);
 	gsvm_sys(munmap(p, size));
 	cpu_verify(other, HUGE, 1, WHOLE, "what had left before");
-	driver_write(pci, "bind");
+	device_bind(&d);
 	gpu_close_all();
 	gsvm_sys(munlockall());
 	allow_direct();

@@ -300,7 +300,7 @@ static void killed_under_pressure(void)
 	little_vram(q);
 	for (round = 0; round < 4; round++) {
 		uint64_t enough = vram_evicted(q) + (1 + 3 * round) * HUGE / PAGE;
-		int64_t end = gsvm_deadline(60000);
+		int64_t end = gsvm_deadline(gsvm_patience_ms());
 		struct child *c[2];
 
 		for (i = 0; i < 2; i++) {
@@ -363,7 +363,7 @@ static void background(void)
 {
 	struct queue *q = queue_open();
 	size_t size = vram_size(q) / 4 * 5;
-	int64_t end = gsvm_deadline(20000);
+	int64_t end = gsvm_deadline(gsvm_patience_ms());
 	uint64_t evicted = vram_evicted(q);
 	char *p;
 
@@ -371,7 +371,7 @@ static void background(void)
 	p = map_block(size);
 	gpu_pattern(q, p, size, 1, 512);
 	while (vram_free(q) < 2 * HUGE) {
-		gsvm_assert(gsvm_deadline(0) < end, "only %llu KiB are free, 20 s later\n",
+		gsvm_assert(gsvm_deadline(0) < end, "only %llu KiB are free\n",
 			    (unsigned long long)vram_free(q) >> 10);
 		gsvm_pace();
 	}
@@ -389,7 +389,7 @@ static void scattered(void)
 	struct queue *q = queue_open();
 	size_t size = vram_size(q) * 8, dense = vram_size(q) / 4, at;
 	struct drm_gsvm_vm_query start, now;
-	int64_t end = gsvm_deadline(60000);
+	int64_t end = gsvm_deadline(gsvm_patience_ms());
 	uint64_t evicted, touches, sum = 0;
 	struct place place = {};
 	uint32_t pass = 2;

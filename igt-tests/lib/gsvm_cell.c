@@ -36,7 +36,7 @@ static unsigned int cell_number(const struct cell *c)
  */
 #define cell_poll(c, cond, what)						\
 	do {									\
-		int64_t end = gsvm_deadline(120000);				\
+		int64_t end = gsvm_deadline(gsvm_patience_ms());				\
 										\
 		while (!(cond)) {						\
 			stress_check((c)->stress);				\
