@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bench.h"
 
@@ -60,29 +61,76 @@ void section(const char *title)
 	printf("\n%s\n", title);
 }
 
+/* The sections, in the order in which they are measured; each needs the units before it. */
+static const struct {
+	const char *name;
+	void (*run)(struct bench *b);
+} sections[] = {
+	{ "fault", bench_fault },
+	{ "hmm", bench_hmm },
+	{ "rate", bench_rate },
+	{ "change", bench_change },
+	{ "metadata", bench_metadata },
+	{ "migrate", bench_migrate },
+	{ "threads", bench_threads },
+	{ "pressure", bench_pressure },
+};
+
+#define SECTIONS	(sizeof(sections) / sizeof(sections[0]))
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: gsvm-bench [-p PROGRAM] [SECTION...]\nsections:");
+	for (unsigned int i = 0; i < SECTIONS; i++)
+		fprintf(stderr, " %s", sections[i].name);
+	fputc('\n', stderr);
+	return 2;
+}
+
+static bool known(const char *name)
+{
+	for (unsigned int i = 0; i < SECTIONS; i++)
+		if (!strcmp(name, sections[i].name))
+			return true;
+	return false;
+}
+
+/* Without any name, all are meant. */
+static bool chosen(const char *name, char **names, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return !n;
+}
+
 int main(int argc, char **argv)
 {
 	struct bench b = {0};
+	const char *program = NULL;
 	char path[4096];
 	char *slash;
+	int opt;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-		fprintf(stderr, "usage: gsvm-bench [PROGRAM]\n");
-		return 2;
+	while ((opt = getopt(argc, argv, "p:")) != -1) {
+		if (opt != 'p')
+			return usage();
+		program = optarg;
 	}
+	for (int i = optind; i < argc; i++)
+		if (!known(argv[i]))
+			return usage();
 	snprintf(path, sizeof(path), "%s", argv[0]);
 	slash = strrchr(path, '/');
 	snprintf(slash ? slash + 1 : path, sizeof(path) - (slash ? slash + 1 - path : 0),
 		 "bench.gpu");
 
-	gpu_open(&b, argc == 2 ? argv[1] : path);
+	gpu_open(&b, program ? program : path);
 	bench_cpu(&b);
-	bench_fault(&b);
-	bench_hmm(&b);
-	bench_rate(&b);
-	bench_change(&b);
-	bench_metadata(&b);
+	for (unsigned int i = 0; i < SECTIONS; i++)
+		if (chosen(sections[i].name, argv + optind, argc - optind))
+			sections[i].run(&b);
 	gpu_close(&b);
 	return 0;
 }

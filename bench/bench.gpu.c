@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the benchmarks have the GPU do: touch one word every so many bytes. */
+/* What the benchmarks have the GPU do: touch words, in order or not. */
 #include <gsvm_device.h>
 
 #include "touch.h"
@@ -15,5 +15,16 @@ GSVM_KERNEL(touch, 0)(const struct touch *t)
 			*p = i + 1;
 		else
 			(void)*p;
+	}
+}
+
+GSVM_KERNEL(scatter, 0)(const struct scatter *s)
+{
+	uint64_t x = gsvm_global_id(0) * 0x9e3779b97f4a7c15ull + 1;
+	uint64_t left = s->count;
+
+	while (left--) {
+		x = x * 6364136223846793005ull + 1442695040888963407ull;
+		*(volatile uint64_t *)(s->base + (x >> 33) % s->pages * 4096) = x;
 	}
 }

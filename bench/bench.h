@@ -24,8 +24,11 @@ struct bench {
 	struct gsvm_queue *queue;
 	struct gsvm_program *program;
 	const struct gsvm_kernel *touch;
+	const struct gsvm_kernel *scatter;
 	double cpu_fault;	/* us, 4 KiB minor fault of the CPU: the unit of all ratios */
 	double cpu_huge;	/* us, first touch of 2 MiB by the CPU */
+	double copy_in;		/* us, 2 MiB to VRAM by the GPU's own copy: the limit */
+	double copy_out;	/* us, 2 MiB from VRAM likewise */
 };
 
 /* What one GPU job did, from the GPU's clock and the driver's counters. */
@@ -36,6 +39,7 @@ struct job {
 	uint64_t services;	/* block services */
 	uint64_t mapped;	/* 4 KiB pages mapped */
 	uint64_t huge;		/* 2 MiB entries made */
+	uint64_t left;		/* times that a block stayed in system memory */
 };
 
 /* bench.c */
@@ -55,7 +59,19 @@ void gpu_open(struct bench *b, const char *path);
 void gpu_close(struct bench *b);
 struct job gpu_touch(struct bench *b, void *base, uint64_t stride, uint64_t count,
 		     uint32_t items, bool write);
+struct job gpu_scatter(struct bench *b, void *base, uint64_t pages, uint64_t count,
+		       uint32_t items);
 uint64_t gpu_metadata(struct bench *b);
+
+/* hmm.c: the peer; a negative @fd: there is none. us for @pages to its device or back. */
+int hmm_open(void);
+double hmm_move(int fd, bool to_device, void *p, void *mirror, size_t pages, bool huge);
+
+/* migrate.c */
+void bench_limits(struct bench *b);
+void fill(void *p, size_t size);
+void prefetch(struct bench *b, void *p, size_t size, enum gsvm_region region);
+void must_be(struct bench *b, void *p, size_t size, uint32_t where, const char *what);
 
 /* One file per question. */
 void bench_cpu(struct bench *b);
@@ -64,5 +80,8 @@ void bench_hmm(struct bench *b);
 void bench_rate(struct bench *b);
 void bench_change(struct bench *b);
 void bench_metadata(struct bench *b);
+void bench_migrate(struct bench *b);
+void bench_threads(struct bench *b);
+void bench_pressure(struct bench *b);
 
 #endif

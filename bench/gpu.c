@@ -13,6 +13,9 @@ void gpu_open(struct bench *b, const char *path)
 	if (ret)
 		die("no GPU", ret);
 	ret = gsvm_vm_create(b->device, &b->vm);
+	/* What mirroring costs comes first; bench_migrate() lets memory move. */
+	if (!ret)
+		ret = gsvm_vm_set_migration(b->vm, GSVM_MIGRATE_NEVER);
 	if (!ret)
 		ret = gsvm_queue_create(b->vm, NULL, &b->queue);
 	if (ret)
@@ -20,6 +23,8 @@ void gpu_open(struct bench *b, const char *path)
 	ret = gsvm_program_load(path, &b->program);
 	if (!ret)
 		ret = gsvm_program_kernel(b->program, "touch", &b->touch);
+	if (!ret)
+		ret = gsvm_program_kernel(b->program, "scatter", &b->scatter);
 	if (ret)
 		die(path, ret);
 }
@@ -57,14 +62,12 @@ static void fail(struct bench *b, const char *what, int ret)
 	die(what, ret);
 }
 
-/* Touch items * count words. Code, arguments and signal are mapped before. */
-struct job gpu_touch(struct bench *b, void *base, uint64_t stride, uint64_t count,
-		     uint32_t items, bool write)
+/* Run a kernel; its code and signal are mapped by whoever ran it before. */
+static struct job run(struct bench *b, const struct gsvm_kernel *kernel, const void *args,
+		      uint32_t items)
 {
-	static struct touch args;
-	static uint64_t word;
 	struct gsvm_grid grid = { .items = { items, 0, 0 } };
-	struct gsvm_vm_stats before = {0}, after;
+	struct gsvm_vm_stats before = stats(b), after;
 	struct gsvm_signal *signal;
 	uint64_t start, end;
 	int ret;
@@ -72,17 +75,11 @@ struct job gpu_touch(struct bench *b, void *base, uint64_t stride, uint64_t coun
 	ret = gsvm_signal_create(1, &signal);
 	if (ret)
 		die("signal", ret);
-	for (int warm = 1; warm >= 0; warm--) {
-		args = (struct touch){ warm ? (uintptr_t)&word : (uintptr_t)base,
-				       warm ? 0 : stride, warm ? 1 : count, write };
-		gsvm_signal_set(signal, 1);
-		before = stats(b);
-		ret = gsvm_queue_dispatch(b->queue, b->touch, &grid, &args, signal, 0);
-		if (!ret)
-			ret = gsvm_signal_wait(signal, b->queue, GSVM_EQUAL, 0, GSVM_WAIT_FOREVER);
-		if (ret)
-			fail(b, "job", ret);
-	}
+	ret = gsvm_queue_dispatch(b->queue, kernel, &grid, args, signal, 0);
+	if (!ret)
+		ret = gsvm_signal_wait(signal, b->queue, GSVM_EQUAL, 0, GSVM_WAIT_FOREVER);
+	if (ret)
+		fail(b, "job", ret);
 	after = stats(b);
 	gsvm_signal_times(signal, &start, &end);
 	gsvm_signal_destroy(signal);
@@ -93,5 +90,31 @@ struct job gpu_touch(struct bench *b, void *base, uint64_t stride, uint64_t coun
 		.services = after.fault_services - before.fault_services,
 		.mapped = after.pages_mapped - before.pages_mapped,
 		.huge = after.huge_mapped - before.huge_mapped,
+		.left = after.bounces - before.bounces,
 	};
+}
+
+/* Touch items * count words. Code, arguments and signal are mapped before. */
+struct job gpu_touch(struct bench *b, void *base, uint64_t stride, uint64_t count,
+		     uint32_t items, bool write)
+{
+	static struct touch args;
+	static uint64_t word;
+
+	args = (struct touch){ (uintptr_t)&word, 0, 1, write };
+	run(b, b->touch, &args, 1);
+	args = (struct touch){ (uintptr_t)base, stride, count, write };
+	return run(b, b->touch, &args, items);
+}
+
+struct job gpu_scatter(struct bench *b, void *base, uint64_t pages, uint64_t count,
+		       uint32_t items)
+{
+	static uint64_t page[1024] __attribute__((aligned(8192)));
+	static struct scatter args;
+
+	args = (struct scatter){ (uintptr_t)page, 1, 1 };
+	run(b, b->scatter, &args, 1);
+	args = (struct scatter){ (uintptr_t)base, pages, count };
+	return run(b, b->scatter, &args, items);
 }

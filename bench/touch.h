@@ -12,4 +12,11 @@ struct touch {
 	uint64_t write;		/* store instead of load */
 };
 
+/* Touches all over the pages, in an order of each work-item's own. */
+struct scatter {
+	uint64_t base;		/* address */
+	uint64_t pages;		/* of 4 KiB */
+	uint64_t count;		/* touches per work-item */
+};
+
 #endif

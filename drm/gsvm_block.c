@@ -16,7 +16,8 @@
  * - *absent*: entry 0.
  * - *mapped*: entry valid; the DMA mapping belongs to the entry. No reference
  *   on the page is held: the CPU's page table holds it, and does not let go
- *   before the notifier's callbacks have returned.
+ *   before the notifier's callbacks have returned. A page in VRAM is mapped by
+ *   its offset and has no DMA mapping. Both kinds may be mixed in a block.
  * - *zombie*: entry not valid, address still in it. The TLB may still hold the
  *   translation, and an IOMMU must still translate. Only where DMA mappings
  *   have to be undone; elsewhere a page goes straight to absent.
@@ -49,6 +50,8 @@
 #include "gsvm_device.h"
 #include "gsvm_mirror.h"
 #include "gsvm_vm.h"
+#include "gsvm_vram_chunk.h"
+#include "gsvm_vram_page.h"
 
 static struct device *gsvm_block_dev(const struct gsvm_block *block)
 {
@@ -129,22 +132,34 @@ static void gsvm_block_mark_dirty(struct gsvm_block *block, unsigned long pfn, u
 	atomic64_add(nr, &block->mirror->vm->stats.pages_dirtied);
 }
 
+/* In the VRAM of the block's own GPU. */
+static bool gsvm_block_is_vram_page(const struct gsvm_block *block, const struct page *page)
+{
+	return gsvm_vram_owns(page) && gsvm_vram_of_page(page) == block->mirror->vm->gdev->vram;
+}
+
 /* Another device's memory is not reached the way RAM is. */
-static bool gsvm_block_can_reach_page(const struct page *page)
+static bool gsvm_block_is_ram_page(const struct page *page)
 {
 	return !is_pci_p2pdma_page(page) && !is_device_private_page(page);
 }
 
 /**
  * gsvm_block_can_reach() - is a page of a kind that the device can reach
+ * @block: block, for its GPU
  * @hmm_pfn: page as hmm_range_fault() left it
  *
  * Return: true if gsvm_block_map() can map it, given memory for the IOMMU's
  * tables.
  */
-bool gsvm_block_can_reach(unsigned long hmm_pfn)
+bool gsvm_block_can_reach(const struct gsvm_block *block, unsigned long hmm_pfn)
 {
-	return hmm_pfn & HMM_PFN_VALID && gsvm_block_can_reach_page(hmm_pfn_to_page(hmm_pfn));
+	const struct page *page;
+
+	if (!(hmm_pfn & HMM_PFN_VALID))
+		return false;
+	page = hmm_pfn_to_page(hmm_pfn);
+	return gsvm_block_is_ram_page(page) || gsvm_block_is_vram_page(block, page);
 }
 
 /*
@@ -154,7 +169,7 @@ bool gsvm_block_can_reach(unsigned long hmm_pfn)
  */
 #define GSVM_BLOCK_DMA_ATTRS	(DMA_ATTR_REQUIRE_COHERENT | DMA_ATTR_SKIP_CPU_SYNC)
 
-/* DMA address of @size bytes from frame @pfn on, or DMA_MAPPING_ERROR. */
+/* DMA address of @size bytes of RAM from frame @pfn on, or DMA_MAPPING_ERROR. */
 VISIBLE_IF_KUNIT dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigned long pfn,
 					       size_t size)
 {
@@ -164,7 +179,7 @@ VISIBLE_IF_KUNIT dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigne
 
 	KUNIT_STATIC_STUB_REDIRECT(gsvm_block_dma_map, block, pfn, size);
 
-	if (!gsvm_block_can_reach_page(page))
+	if (!gsvm_block_is_ram_page(page))
 		return DMA_MAPPING_ERROR;
 	dma = dma_map_page_attrs(dev, page, 0, size, DMA_BIDIRECTIONAL, GSVM_BLOCK_DMA_ATTRS);
 	if (dma_mapping_error(dev, dma))
@@ -178,6 +193,24 @@ VISIBLE_IF_KUNIT dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigne
 	return dma;
 }
 EXPORT_SYMBOL_IF_KUNIT(gsvm_block_dma_map);
+
+/*
+ * Where the device finds @size bytes from frame @pfn on: address and, in *@kind,
+ * GSVM_PTE_KIND_*; or DMA_MAPPING_ERROR.
+ */
+static dma_addr_t gsvm_block_target(struct gsvm_block *block, unsigned long pfn, size_t size,
+				    u64 *kind)
+{
+	struct gsvm_vram *vram = block->mirror->vm->gdev->vram;
+
+	if (gsvm_block_is_vram_page(block, pfn_to_page(pfn))) {
+		*kind = GSVM_PTE_KIND_VRAM;
+		gsvm_vram_touch(vram, pfn);
+		return gsvm_vram_offset(vram, pfn);
+	}
+	*kind = GSVM_PTE_KIND_BUS;
+	return gsvm_block_dma_map(block, pfn, size);
+}
 
 VISIBLE_IF_KUNIT void gsvm_block_dma_unmap(struct gsvm_block *block, u64 pte, size_t size)
 {
@@ -211,7 +244,8 @@ static void gsvm_block_invalidate_tlb(struct gsvm_block *block, unsigned int fir
  * @block: block; locked or not, the answer concerns @pages only
  * @pages: what was found
  *
- * Return: true if all pages are there, in one aligned piece, with equal rights.
+ * Return: true if all pages are there, in one aligned piece, with equal rights, and
+ * nobody wants to know which of them the device uses.
  */
 bool gsvm_block_can_be_huge(struct gsvm_block *block, const struct gsvm_block_pages *pages)
 {
@@ -220,6 +254,8 @@ bool gsvm_block_can_be_huge(struct gsvm_block *block, const struct gsvm_block_pa
 	unsigned long want = pages->pfn[0] & flags;
 	unsigned int i;
 
+	if (READ_ONCE(block->policy.watched))
+		return false;
 	if (!(want & HMM_PFN_VALID) || !IS_ALIGNED(frame, GSVM_BLOCK_PAGES))
 		return false;
 	if (!bitmap_empty(pages->exec, GSVM_BLOCK_PAGES) &&
@@ -241,7 +277,8 @@ static bool gsvm_block_map_huge(struct gsvm_block *block, const struct gsvm_bloc
 {
 	unsigned long frame = gsvm_block_frame(pages->pfn[0]);
 	u64 rights = gsvm_block_rights(pages->pfn[0], test_bit(0, pages->exec));
-	dma_addr_t dma;
+	dma_addr_t addr;
+	u64 kind;
 
 	if (block->state == GSVM_BLOCK_HUGE) {
 		if (block->huge_pfn != frame)
@@ -251,8 +288,8 @@ static bool gsvm_block_map_huge(struct gsvm_block *block, const struct gsvm_bloc
 	}
 	if (block->state != GSVM_BLOCK_EMPTY)
 		return false;
-	dma = gsvm_block_dma_map(block, frame, GSVM_BLOCK_SIZE);
-	if (dma == DMA_MAPPING_ERROR)
+	addr = gsvm_block_target(block, frame, GSVM_BLOCK_SIZE, &kind);
+	if (addr == DMA_MAPPING_ERROR)
 		return false;
 
 	/*
@@ -263,7 +300,8 @@ static bool gsvm_block_map_huge(struct gsvm_block *block, const struct gsvm_bloc
 		gsvm_block_invalidate_tlb(block, 0, GSVM_BLOCK_PAGES - 1);
 		gsvm_tlb_send(gsvm_mirror_tlb(block->mirror), block->flush);
 	}
-	smp_store_release(block->slot, gsvm_pte_make_huge(dma, rights)); /* pairs with the walk */
+	/* Pairs with the walk. */
+	smp_store_release(block->slot, gsvm_pte_make_huge(addr, rights | kind));
 	block->state = GSVM_BLOCK_HUGE;
 	block->huge_pfn = frame;
 	gsvm_block_count(block, GSVM_BLOCK_PAGES);
@@ -282,7 +320,8 @@ static int gsvm_block_map_page(struct gsvm_block *block, unsigned int i, unsigne
 	unsigned long frame = gsvm_block_frame(hmm_pfn);
 	u64 rights = gsvm_block_rights(hmm_pfn, exec);
 	u64 old = gsvm_pte_read(&entry[i]);
-	dma_addr_t dma;
+	dma_addr_t addr;
+	u64 kind;
 
 	if (gsvm_pte_valid(old)) {
 		/* A changed frame without an invalidation: the caller starts over. */
@@ -295,11 +334,11 @@ static int gsvm_block_map_page(struct gsvm_block *block, unsigned int i, unsigne
 		return 1;
 	}
 
-	dma = gsvm_block_dma_map(block, frame, PAGE_SIZE);
-	if (dma == DMA_MAPPING_ERROR)
+	addr = gsvm_block_target(block, frame, PAGE_SIZE, &kind);
+	if (addr == DMA_MAPPING_ERROR)
 		return -EFAULT;
 	block->table->pfn[i] = frame;
-	smp_store_release(&entry[i], gsvm_pte_make(dma, rights)); /* pairs with the walk */
+	smp_store_release(&entry[i], gsvm_pte_make(addr, rights | kind)); /* pairs with the walk */
 	gsvm_block_count(block, 1);
 	return 1;
 }
@@ -325,6 +364,9 @@ static int gsvm_block_map_table(struct gsvm_block *block, const struct gsvm_bloc
 		else if (err)
 			__set_bit(i / GSVM_CONT_PAGES, &changed);
 	}
+	/* Sixteen entries in one would note an access to one of the sixteen only. */
+	if (READ_ONCE(block->policy.watched))
+		changed = 0;
 	for_each_set_bit(i, &changed, GSVM_BLOCK_PAGES / GSVM_CONT_PAGES)
 		gsvm_pte_cont_make(block->table->pt.entry, i * GSVM_CONT_PAGES);
 
@@ -359,35 +401,77 @@ int gsvm_block_map(struct gsvm_block *block, const struct gsvm_block_pages *page
 		return -ENOMEM;
 	ret = block->state == GSVM_BLOCK_HUGE ? -EAGAIN : gsvm_block_map_table(block, pages);
 	if (ret == -EAGAIN)
-		gsvm_block_zap(block, 0, GSVM_BLOCK_PAGES - 1);
+		gsvm_block_zap(block, 0, GSVM_BLOCK_PAGES - 1, false);
 	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(gsvm_block_map);
 
 /**
- * gsvm_block_mapped() - which pages can the device reach
+ * gsvm_block_mapped() - which pages are mapped with a certain right
  * @block: locked, not torn down
- * @mapped: out, GSVM_BLOCK_PAGES bits: pages that are mapped, with whatever rights
+ * @right: one of GSVM_PTE_R, _W, _X; what is mapped has the first one
+ * @mapped: out, GSVM_BLOCK_PAGES bits
  */
-void gsvm_block_mapped(struct gsvm_block *block, unsigned long *mapped)
+void gsvm_block_mapped(struct gsvm_block *block, u64 right, unsigned long *mapped)
+{
+	unsigned int i;
+	u64 pte;
+
+	lockdep_assert_held(&block->lock);
+
+	bitmap_zero(mapped, GSVM_BLOCK_PAGES);
+	if (block->state == GSVM_BLOCK_HUGE && gsvm_pte_read(block->slot) & right)
+		bitmap_fill(mapped, GSVM_BLOCK_PAGES);
+	if (block->state != GSVM_BLOCK_PAGES_MAPPED)
+		return;
+	for (i = 0; i < GSVM_BLOCK_PAGES; i++) {
+		pte = gsvm_pte_read(&block->table->pt.entry[i]);
+		if (gsvm_pte_valid(pte) && pte & right)
+			__set_bit(i, mapped);
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_mapped);
+
+/**
+ * gsvm_block_allows() - are pages mapped with a certain right
+ * @block: locked, not torn down
+ * @pages: which ones, GSVM_BLOCK_PAGES bits
+ * @right: one of GSVM_PTE_R, _W, _X
+ *
+ * Return: whether all of them are.
+ */
+bool gsvm_block_allows(struct gsvm_block *block, const unsigned long *pages, u64 right)
 {
 	unsigned int i;
 
 	lockdep_assert_held(&block->lock);
 
-	bitmap_zero(mapped, GSVM_BLOCK_PAGES);
+	if (bitmap_empty(pages, GSVM_BLOCK_PAGES))
+		return true;
 	if (block->state == GSVM_BLOCK_HUGE)
-		bitmap_fill(mapped, GSVM_BLOCK_PAGES);
+		return gsvm_pte_read(block->slot) & right;
 	if (block->state != GSVM_BLOCK_PAGES_MAPPED)
-		return;
-	for (i = 0; i < GSVM_BLOCK_PAGES; i++)
-		if (gsvm_pte_valid(gsvm_pte_read(&block->table->pt.entry[i])))
-			__set_bit(i, mapped);
-}
-EXPORT_SYMBOL_IF_KUNIT(gsvm_block_mapped);
+		return false;
+	for_each_set_bit(i, pages, GSVM_BLOCK_PAGES) {
+		u64 pte = gsvm_pte_read(&block->table->pt.entry[i]);
 
-static unsigned int gsvm_block_zap_huge(struct gsvm_block *block, bool zombie)
+		if (!gsvm_pte_valid(pte) || !(pte & right))
+			return false;
+	}
+	return true;
+}
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_allows);
+
+/* Nothing has to be undone for a page in VRAM. */
+static bool gsvm_block_zombie(const struct gsvm_block *block, u64 pte)
 {
+	return gsvm_mirror_need_unmap(block->mirror) && !gsvm_pte_in_vram(pte);
+}
+
+static unsigned int gsvm_block_zap_huge(struct gsvm_block *block)
+{
+	bool zombie = gsvm_block_zombie(block, gsvm_pte_read(block->slot));
+
 	if (gsvm_pte_zap(block->slot, zombie))
 		gsvm_block_mark_dirty(block, block->huge_pfn, GSVM_BLOCK_PAGES);
 	block->nr_zombies += zombie;
@@ -402,6 +486,7 @@ static unsigned int gsvm_block_zap_huge(struct gsvm_block *block, bool zombie)
  * @block: locked, not torn down
  * @first: first page, 0..511
  * @last: last page, inclusive
+ * @keep_vram: only pages in system memory
  *
  * A 2 MiB leaf goes as a whole, also for a part of it: what is left comes back
  * with the next fault. The caller waits for &gsvm_block.flush afterwards, and
@@ -409,9 +494,9 @@ static unsigned int gsvm_block_zap_huge(struct gsvm_block *block, bool zombie)
  *
  * Return: pages that were mapped and are not any more.
  */
-unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsigned int last)
+unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsigned int last,
+			    bool keep_vram)
 {
-	bool zombie = gsvm_mirror_need_unmap(block->mirror);
 	unsigned int lowest = GSVM_BLOCK_PAGES, highest = 0, nr = 0, i;
 	u64 *entry;
 
@@ -419,23 +504,29 @@ unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsign
 
 	if (block->state == GSVM_BLOCK_EMPTY)
 		return 0;
-	if (block->state == GSVM_BLOCK_HUGE)
-		return gsvm_block_zap_huge(block, zombie);
+	if (block->state == GSVM_BLOCK_HUGE) {
+		if (keep_vram && gsvm_pte_in_vram(gsvm_pte_read(block->slot)))
+			return 0;
+		return gsvm_block_zap_huge(block);
+	}
 
 	entry = block->table->pt.entry;
 	for (i = first; i <= last; i++) {
-		if (!gsvm_pte_valid(gsvm_pte_read(&entry[i])))
+		u64 pte = gsvm_pte_read(&entry[i]);
+		bool zombie = gsvm_block_zombie(block, pte);
+
+		if (!gsvm_pte_valid(pte) || (keep_vram && gsvm_pte_in_vram(pte)))
 			continue;
 		gsvm_pte_cont_break(entry, i);
 		if (gsvm_pte_zap(&entry[i], zombie))
 			gsvm_block_mark_dirty(block, block->table->pfn[i], 1);
+		block->nr_zombies += zombie;
 		lowest = min(lowest, i);
 		highest = i;
 		nr++;
 	}
 	if (!nr)
 		return 0;
-	block->nr_zombies += zombie ? nr : 0;
 	gsvm_block_count(block, -(int)nr);
 	if (!block->nr_mapped)
 		block->state = GSVM_BLOCK_EMPTY;
@@ -524,3 +615,57 @@ void gsvm_block_bury(struct gsvm_block *block)
 	}
 }
 EXPORT_SYMBOL_IF_KUNIT(gsvm_block_bury);
+
+/**
+ * gsvm_block_age() - tell VRAM what of it the device has used
+ * @block: locked, not torn down
+ *
+ * Clears the accessed bits that it finds. A translation that is cached sets
+ * them no more, so a page in steady use is seen again when its translation has
+ * been replaced; this is enough to tell it from one that is not used at all.
+ */
+void gsvm_block_age(struct gsvm_block *block)
+{
+	struct gsvm_vram *vram = block->mirror->vm->gdev->vram;
+	unsigned int i;
+
+	lockdep_assert_held(&block->lock);
+
+	if (block->state == GSVM_BLOCK_HUGE) {
+		if (gsvm_pte_in_vram(gsvm_pte_read(block->slot)) && gsvm_pte_age(block->slot))
+			gsvm_vram_touch(vram, block->huge_pfn);
+		return;
+	}
+	if (block->state != GSVM_BLOCK_PAGES_MAPPED)
+		return;
+	for (i = 0; i < GSVM_BLOCK_PAGES; i++) {
+		u64 *pte = &block->table->pt.entry[i];
+
+		if (gsvm_pte_in_vram(gsvm_pte_read(pte)) && gsvm_pte_age(pte))
+			gsvm_vram_touch(vram, block->table->pfn[i]);
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_age);
+
+/**
+ * gsvm_block_used() - how much has the device used
+ * @block: locked, not torn down
+ *
+ * Return: pages that are mapped by small entries and have been used since.
+ */
+unsigned int gsvm_block_used(struct gsvm_block *block)
+{
+	unsigned int i, used = 0;
+
+	lockdep_assert_held(&block->lock);
+
+	if (block->state != GSVM_BLOCK_PAGES_MAPPED)
+		return 0;
+	for (i = 0; i < GSVM_BLOCK_PAGES; i++) {
+		u64 pte = gsvm_pte_read(&block->table->pt.entry[i]);
+
+		used += gsvm_pte_valid(pte) && pte & GSVM_PTE_A;
+	}
+	return used;
+}
+EXPORT_SYMBOL_IF_KUNIT(gsvm_block_used);

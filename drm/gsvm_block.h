@@ -7,9 +7,12 @@
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 
+#include "gsvm_policy.h"
 #include "gsvm_pt.h"
 
 struct gsvm_mirror;
+struct task_struct;
+struct gsvm_vram_chunk;
 
 /**
  * enum gsvm_block_state - what a block's slot holds
@@ -51,8 +54,21 @@ struct gsvm_block_table {
  * @nr_mapped: 4 KiB pages mapped
  * @nr_zombies: entries that wait for their DMA unmap
  * @flush: ticket of the last TLB invalidation that took rights in this block
+ * @guard: who takes a 2 MiB page out of VRAM here and keeps it from being unmapped;
+ *	compared only, see gsvm_guard.c
  * @unmapped: the process has unmapped something here; an empty block can go
  * @gc_link: in the collector's list, protected by &gsvm_mirror.gc_lock
+ * @noted: pages of whose writing by the device the process's soft-dirty bits tell,
+ *	see gsvm_populate.c; read without @lock against the notifier's sequence
+ * @served: pages whose parked accesses the last service of the block let go on
+ * @served_at: when that was, by ktime_get_ns()
+ * @hold_link: in the list of held blocks, protected by &gsvm_hold.lock
+ * @chunk: VRAM that the block had last, a hint for gsvm_vram_reserve()
+ * @move_lock: one fault moves pages of the block at a time, the others wait and
+ *	find them there. Taken by fault services only, outside of mmap_lock, with no
+ *	lock held; a CPU's access and eviction do without
+ * @moving: moves under way
+ * @policy: what gsvm_policy.c remembers
  */
 struct gsvm_block {
 	struct mmu_interval_notifier notifier;
@@ -67,8 +83,17 @@ struct gsvm_block {
 	unsigned int nr_mapped;
 	unsigned int nr_zombies;
 	u64 flush;
+	const struct task_struct *guard;
 	bool unmapped;
 	struct list_head gc_link;
+	DECLARE_BITMAP(noted, GSVM_BLOCK_PAGES);
+	DECLARE_BITMAP(served, GSVM_BLOCK_PAGES);
+	u64 served_at;
+	struct list_head hold_link;
+	struct gsvm_vram_chunk *chunk;
+	struct mutex move_lock;	/* fault-driven moves of the block */
+	atomic_t moving;
+	struct gsvm_block_policy policy;
 };
 
 /**
@@ -85,14 +110,18 @@ struct gsvm_block_pages {
 struct gsvm_block_table *gsvm_block_table_alloc(struct gsvm_mirror *mirror);
 void gsvm_block_table_free(struct gsvm_mirror *mirror, struct gsvm_block_table *table);
 
-bool gsvm_block_can_reach(unsigned long hmm_pfn);
+bool gsvm_block_can_reach(const struct gsvm_block *block, unsigned long hmm_pfn);
 bool gsvm_block_can_be_huge(struct gsvm_block *block, const struct gsvm_block_pages *pages);
 int gsvm_block_map(struct gsvm_block *block, const struct gsvm_block_pages *pages);
-unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsigned int last);
+unsigned int gsvm_block_zap(struct gsvm_block *block, unsigned int first, unsigned int last,
+			    bool keep_vram);
 unsigned int gsvm_block_write_protect(struct gsvm_block *block, unsigned int first,
 				      unsigned int last);
-void gsvm_block_mapped(struct gsvm_block *block, unsigned long *mapped);
+void gsvm_block_mapped(struct gsvm_block *block, u64 right, unsigned long *mapped);
+bool gsvm_block_allows(struct gsvm_block *block, const unsigned long *pages, u64 right);
 void gsvm_block_bury(struct gsvm_block *block);
+void gsvm_block_age(struct gsvm_block *block);
+unsigned int gsvm_block_used(struct gsvm_block *block);
 
 #if IS_ENABLED(CONFIG_KUNIT)
 dma_addr_t gsvm_block_dma_map(struct gsvm_block *block, unsigned long pfn, size_t size);

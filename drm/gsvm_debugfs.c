@@ -5,10 +5,12 @@
  * Files below /sys/kernel/debug/dri/<device>/, for people and tests, without
  * any promise of stability:
  *
- * - *device*: limits, state, command ring
+ * - *device*: limits, state, command ring, copy engines, VRAM
  * - *stats*: the device's statistics registers
  * - *vms*: address spaces with their counters
  * - *queues*: hardware queues with their error records
+ * - *peers*: pages that were copied from other GPUs' VRAM, directly and by way of
+ *   system memory
  * - *wedge*: write 1 to declare the device dead, as its silence would
  */
 
@@ -20,11 +22,14 @@
 #include <drm/drm_file.h>
 
 #include "gsvm_cmd.h"
+#include "gsvm_copy.h"
 #include "gsvm_debugfs.h"
 #include "gsvm_device.h"
 #include "gsvm_hw.h"
+#include "gsvm_peer.h"
 #include "gsvm_queue.h"
 #include "gsvm_vm.h"
+#include "gsvm_vram.h"
 
 static const char * const gsvm_debugfs_stats[GSVM_NUM_STATS] = {
 	[GSVM_STAT_INSNS] = "insns",
@@ -66,6 +71,8 @@ static int gsvm_debugfs_show_device(struct seq_file *m, void *unused)
 	if (gsvm_device_is_wedged(gdev))
 		seq_printf(m, "wedged: %s\n", READ_ONCE(gdev->wedge_reason));
 	gsvm_cmd_show(gdev, m);
+	gsvm_copy_show(gdev, m);
+	gsvm_vram_show(gdev, m);
 
 	if (!drm_dev_enter(&gdev->drm, &idx))
 		return -ENODEV;
@@ -94,7 +101,7 @@ static void gsvm_debugfs_show_vm(struct seq_file *m, struct gsvm_vm *vm)
 {
 	struct gsvm_vm_stats *s = &vm->stats;
 
-	seq_printf(m, "asid %u%s events %lld faults %lld failed %lld services %lld retries %lld fault_ns %lld mapped %lld now %lld huge %lld invalidations %lld invalidated %lld dirtied %lld metadata %lld\n",
+	seq_printf(m, "asid %u%s events %lld faults %lld failed %lld services %lld retries %lld fault_ns %lld mapped %lld now %lld huge %lld invalidations %lld invalidated %lld dirtied %lld metadata %lld left %lld sparse %#x\n",
 		   vm->asid, READ_ONCE(vm->dead) ? " dead" : "",
 		   atomic64_read(&vm->event_seq), atomic64_read(&s->faults),
 		   atomic64_read(&s->faults_failed), atomic64_read(&s->fault_services),
@@ -102,7 +109,8 @@ static void gsvm_debugfs_show_vm(struct seq_file *m, struct gsvm_vm *vm)
 		   atomic64_read(&s->pages_mapped), atomic64_read(&s->pages_now),
 		   atomic64_read(&s->huge_mapped), atomic64_read(&s->invalidations),
 		   atomic64_read(&s->pages_invalidated), atomic64_read(&s->pages_dirtied),
-		   atomic64_read(&s->metadata_bytes));
+		   atomic64_read(&s->metadata_bytes), atomic64_read(&s->bounces),
+		   READ_ONCE(vm->policy.sparse));
 }
 
 static int gsvm_debugfs_show_vms(struct seq_file *m, void *unused)
@@ -128,11 +136,18 @@ static int gsvm_debugfs_show_queues(struct seq_file *m, void *unused)
 	return 0;
 }
 
+static int gsvm_debugfs_show_peers(struct seq_file *m, void *unused)
+{
+	gsvm_peer_show(gsvm_debugfs_device(m), m);
+	return 0;
+}
+
 static const struct drm_debugfs_info gsvm_debugfs_files[] = {
 	{ "device", gsvm_debugfs_show_device },
 	{ "stats", gsvm_debugfs_show_stats },
 	{ "vms", gsvm_debugfs_show_vms },
 	{ "queues", gsvm_debugfs_show_queues },
+	{ "peers", gsvm_debugfs_show_peers },
 };
 
 static int gsvm_debugfs_wedge(void *data, u64 value)

@@ -39,15 +39,28 @@
  * 4. &gsvm_vm.queue_lock (mutex): the queues of a VM, across their start and
  *    stop on the device. No memory is allocated and no user memory touched
  *    under it.
- * 5. The mirror's locks, gsvm_mirror.c. An MMU notifier takes them, from
+ * 5. Locks of the process's pages (folio locks), while pages move.
+ * 6. The mirror's locks, gsvm_mirror.c. An MMU notifier takes them, from
  *    reclaim too: no GFP_KERNEL, no reservation lock below this line.
- * 6. &gsvm_queue_table.lock (spinlock): error records.
- * 7. &gsvm_cmdq.lock (spinlock): ring slots and indices.
+ * 7. &gsvm_queue_table.lock (spinlock): error records.
+ * 8. &gsvm_cmdq.lock, &gsvm_copy_engine.lock (spinlocks): slots and indices of
+ *    one ring each; &gsvm_vram.lock (spinlock, interrupts off): chunks of VRAM,
+ *    also under the kernel's page table locks; &gsvm_move_cache.lock (spinlock):
+ *    moves that nobody uses. None of them is taken under another.
+ *
+ * &gsvm_peers.lock (mutex) comes between 5 and 6: two GPUs are tried out with pages
+ * locked, by a copy, and memory is allocated under it.
+ *
+ * &gsvm_vram.buddy_lock (mutex) is taken with none of the driver's locks held,
+ * and allocates.
  *
  * The xa_locks of &gsvm_device.vms, &gsvm_queue_table.queues and of the file's
  * handle tables are held for a look-up and a reference only; nothing is taken
  * under them. Waiting for a command (gsvm_cmd_wait()) is allowed under all
- * locks but the spinlocks: it ends without the help of any of them.
+ * locks but the spinlocks: it ends without the help of any of them. So does
+ * waiting for a copy (gsvm_copy_submit(), gsvm_copy_wait()), and it is allowed
+ * under the mmap lock and with folios locked. But a copy takes its time, and an
+ * MMU notifier has none: never under a lock of the mirror.
  */
 
 #include <linux/dma-mapping.h>
@@ -60,11 +73,13 @@
 #include <drm/drm_print.h>
 
 #include "gsvm_cmd.h"
+#include "gsvm_copy.h"
 #include "gsvm_device.h"
 #include "gsvm_fault.h"
 #include "gsvm_hw.h"
 #include "gsvm_queue.h"
 #include "gsvm_vm.h"
+#include "gsvm_vram.h"
 
 #define GSVM_DEVICE_CHECK	HZ
 
@@ -143,8 +158,9 @@ static int gsvm_device_tables_init(struct gsvm_device *gdev)
 }
 
 /*
- * One command there and back, before any user depends on it: the device reads
- * and writes this machine's memory, not some other.
+ * One command there and back and one copy on each engine, before any user
+ * depends on them: the device reads and writes this machine's memory, not some
+ * other, and VRAM keeps what it was given.
  */
 static int gsvm_device_self_test(struct gsvm_device *gdev)
 {
@@ -155,7 +171,7 @@ static int gsvm_device_self_test(struct gsvm_device *gdev)
 	if (ret)
 		return dev_err_probe(&gdev->pdev->dev, ret, "device does not execute commands\n");
 
-	return 0;
+	return gsvm_copy_self_test(gdev);
 }
 
 /**
@@ -185,6 +201,10 @@ int gsvm_device_init(struct gsvm_device *gdev)
 	if (ret)
 		return ret;
 
+	ret = gsvm_copy_init(gdev);
+	if (ret)
+		return ret;
+
 	ret = gsvm_queue_table_init(gdev);
 	if (ret)
 		return ret;
@@ -201,7 +221,11 @@ int gsvm_device_init(struct gsvm_device *gdev)
 	if (ret)
 		return ret;
 
-	return gsvm_device_self_test(gdev);
+	ret = gsvm_device_self_test(gdev);
+	if (ret)
+		return ret;
+
+	return gsvm_vram_init(gdev);
 }
 
 static void gsvm_device_shutdown_vms(struct gsvm_device *gdev)
@@ -231,8 +255,10 @@ static void gsvm_device_shutdown_vms(struct gsvm_device *gdev)
 void gsvm_device_unplug(struct gsvm_device *gdev)
 {
 	gsvm_cmd_close(gdev);
+	gsvm_copy_close(gdev);
 	gsvm_hw_disable(gdev);
 	gsvm_cmd_stop(gdev);
+	gsvm_copy_stop(gdev);
 	gsvm_hw_irq_fini(gdev);
 	disable_work_sync(&gdev->wedge_work);
 	gsvm_queue_table_unplug(gdev);
@@ -268,6 +294,7 @@ void gsvm_device_wedge(struct gsvm_device *gdev, const char *why)
 
 	drm_err(&gdev->drm, "device is wedged: %s\n", why);
 	gsvm_cmd_wake(gdev);
+	gsvm_copy_wake(gdev);
 	queue_work(system_dfl_wq, &gdev->wedge_work);
 }
 EXPORT_SYMBOL_IF_KUNIT(gsvm_device_wedge);

@@ -4,6 +4,7 @@
 
 #include <drm/drm_device.h>
 #include <drm/gsvm_drm.h>
+#include <linux/hashtable.h>
 #include <linux/pci.h>
 #include <linux/rwsem.h>
 #include <linux/workqueue.h>
@@ -11,10 +12,15 @@
 
 #include "gsvm_hw.h"
 
+/* Buckets of &gsvm_device.mms. */
+#define GSVM_DEVICE_MMS_LOG2	6
+
 struct gsvm_cmdq;
+struct gsvm_copy_unit;
 struct gsvm_fault_unit;
 struct gsvm_queue_table;
 struct gsvm_vm;
+struct gsvm_vram;
 
 /**
  * struct gsvm_limits - what the hardware offers, checked against sane bounds
@@ -57,11 +63,15 @@ struct gsvm_limits {
  * @ctx_dma: its bus address
  * @vms: ASID to &gsvm_vm of all live VMs. xa_lock protects the entries; a
  *	reader takes a reference under it with gsvm_vm_get_unless_zero()
+ * @mms: the same VMs by &gsvm_vm.mm, read inside RCU, changed under the xa_lock
+ *	of @vms
  * @doorbell_lock: orders doorbell page faults (read) against revocation
  *	(write), gsvm_doorbell.c
  * @cmdq: command ring, gsvm_cmd.c
+ * @copy: copy engines, gsvm_copy.c
  * @fault: fault ring, gsvm_fault.c
  * @queues: hardware queues, gsvm_queue.c
+ * @vram: VRAM as memory of processes, gsvm_vram.c; NULL if it cannot be used so
  * @state: bits of &enum gsvm_device_state
  * @checked: when somebody last looked whether the device is still there, in
  *	jiffies
@@ -78,10 +88,13 @@ struct gsvm_device {
 	struct gsvm_ctx *ctx;
 	dma_addr_t ctx_dma;
 	struct xarray vms;
+	DECLARE_HASHTABLE(mms, GSVM_DEVICE_MMS_LOG2);
 	struct rw_semaphore doorbell_lock;
 	struct gsvm_cmdq *cmdq;
+	struct gsvm_copy_unit *copy;
 	struct gsvm_fault_unit *fault;
 	struct gsvm_queue_table *queues;
+	struct gsvm_vram *vram;
 	unsigned long state;
 	unsigned long checked;
 	struct work_struct wedge_work;

@@ -22,6 +22,7 @@
 #include "gsvm_file.h"
 #include "gsvm_ioctl.h"
 #include "gsvm_vm.h"
+#include "gsvm_vram.h"
 
 #define CREATE_TRACE_POINTS
 #include "gsvm_trace.h"
@@ -38,6 +39,15 @@
 #endif
 #if !IS_ENABLED(CONFIG_DEVICE_PRIVATE)
 #error "gsvm needs a kernel with CONFIG_DEVICE_PRIVATE."
+#endif
+#if !IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE)
+#error "gsvm needs a kernel with CONFIG_TRANSPARENT_HUGEPAGE."
+#endif
+#if !IS_ENABLED(CONFIG_GPU_BUDDY)
+#error "gsvm needs a kernel with CONFIG_GPU_BUDDY."
+#endif
+#if !IS_ENABLED(CONFIG_MEMORY_FAILURE)
+#error "gsvm needs a kernel with CONFIG_MEMORY_FAILURE."
 #endif
 #if !IS_ENABLED(CONFIG_DRM)
 #error "gsvm needs a kernel with CONFIG_DRM."
@@ -58,6 +68,9 @@ static const struct drm_ioctl_desc gsvm_drm_ioctls[] = {
 	GSVM_IOCTL(QUEUE_DESTROY, queue_destroy),
 	GSVM_IOCTL(QUEUE_QUERY, queue_query),
 	GSVM_IOCTL(WAIT, wait),
+	GSVM_IOCTL(PREFETCH, prefetch),
+	GSVM_IOCTL(RESIDENCY, residency),
+	GSVM_IOCTL(VM_SET, vm_set),
 };
 
 static const struct file_operations gsvm_drm_fops = {
@@ -122,15 +135,42 @@ static void gsvm_pci_remove(struct pci_dev *pdev)
 {
 	struct gsvm_device *gdev = pci_get_drvdata(pdev);
 
+	gsvm_vram_fini(gdev);
 	drm_dev_unplug(&gdev->drm);
 	gsvm_device_unplug(gdev);
 }
 
-/* The next kernel (kexec) must not find a device that writes to its memory. */
+/*
+ * The next kernel (kexec) must not find a device that writes to its memory. This
+ * one does not go on for long: what is in VRAM may stay there, the CPU can read
+ * it.
+ */
 static void gsvm_pci_shutdown(struct pci_dev *pdev)
 {
-	gsvm_pci_remove(pdev);
+	struct gsvm_device *gdev = pci_get_drvdata(pdev);
+
+	drm_dev_unplug(&gdev->drm);
+	gsvm_device_unplug(gdev);
 }
+
+/*
+ * A reset of the function takes with it what the device knows and has. What the
+ * processes have there is saved before; their queues end, as for a dead device.
+ * The driver has to be bound anew.
+ */
+static void gsvm_pci_reset_prepare(struct pci_dev *pdev)
+{
+	struct gsvm_device *gdev = pci_get_drvdata(pdev);
+
+	if (!gdev)
+		return;
+	gsvm_vram_fini(gdev);
+	gsvm_device_wedge(gdev, "the function is being reset");
+}
+
+static const struct pci_error_handlers gsvm_pci_err_handler = {
+	.reset_prepare = gsvm_pci_reset_prepare,
+};
 
 static const struct pci_device_id gsvm_pci_ids[] = {
 	{ PCI_DEVICE(GSVM_PCI_VENDOR_ID, GSVM_PCI_DEVICE_ID) },
@@ -144,6 +184,7 @@ static struct pci_driver gsvm_pci_driver = {
 	.probe = gsvm_pci_probe,
 	.remove = gsvm_pci_remove,
 	.shutdown = gsvm_pci_shutdown,
+	.err_handler = &gsvm_pci_err_handler,
 };
 
 static int __init gsvm_module_init(void)

@@ -17,7 +17,10 @@
  *    a slice and a worker of its own, on a workqueue for those who wait, so that
  *    it delays nobody else.
  * 4. *Answer*: resume what is parked on pages of the block that are mapped
- *    now, whether they were asked for or came along. A fault that cannot be
+ *    now, whether they were asked for or came along. Those that came along and
+ *    can only be read are left out: who is parked there may want to write, and
+ *    that may have been put aside. He would be back with a new record at once,
+ *    each time that another page of the block is served. A fault that cannot be
  *    served ends its queue.
  *
  * A record can be stale when it is served: the resume for another record of
@@ -27,6 +30,11 @@
  * and the device carries it out only if that very access is still parked: if
  * it is, it began before the verdict and could not be made at the verdict's
  * time, which is when a CPU would have got SIGSEGV.
+ *
+ * A stale record must not bring anything about, either: long after the access, it
+ * would move memory back to where the process has just taken it from. A service
+ * notes which pages of its block it resumes, and when. Records from before that for
+ * these pages only are stale.
  *
  * A service can end without an answer: no memory for its own bookkeeping, or
  * the process changed the block each time it looked. What it could map goes on,
@@ -54,6 +62,7 @@
 
 #include <linux/dma-mapping.h>
 #include <linux/kref.h>
+#include <linux/ktime.h>
 #include <linux/mempool.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -73,6 +82,7 @@
 #include "gsvm_device.h"
 #include "gsvm_fault.h"
 #include "gsvm_hw.h"
+#include "gsvm_migrate.h"
 #include "gsvm_mirror.h"
 #include "gsvm_populate.h"
 #include "gsvm_queue.h"
@@ -216,7 +226,7 @@ static void gsvm_fault_account(struct gsvm_fault_slice *slice)
 }
 
 /*
- * Let go on what can: accesses to pages that are mapped now. Whoever is parked
+ * Let go on what can: accesses to pages of &gsvm_request.resume. Whoever is parked
  * elsewhere in the block has a record of his own, and would only fault again.
  */
 VISIBLE_IF_KUNIT void gsvm_fault_resume(struct gsvm_fault_slice *slice,
@@ -226,7 +236,7 @@ VISIBLE_IF_KUNIT void gsvm_fault_resume(struct gsvm_fault_slice *slice,
 	struct gsvm_cmd cmd[GSVM_FAULT_RESUMES] = {};
 	unsigned int first, end, n = 0;
 
-	for_each_set_bitrange(first, end, req->mapped, GSVM_BLOCK_PAGES) {
+	for_each_set_bitrange(first, end, req->resume, GSVM_BLOCK_PAGES) {
 		/* Too many pieces: the last one takes in the gaps, too. */
 		if (n == GSVM_FAULT_RESUMES) {
 			cmd[n - 1].end = start + ((u64)end << PAGE_SHIFT);
@@ -315,6 +325,37 @@ static void gsvm_fault_back_off(struct gsvm_fault_slice *slice)
 			   msecs_to_jiffies(ms));
 }
 
+/*
+ * Have the pages mapped, and answer. While others had their turn, before or while
+ * pages are moved, the records may have become stale: then nothing is mapped for
+ * them, and above all nothing moved.
+ */
+static int gsvm_fault_serve_request(struct gsvm_fault_slice *slice, struct gsvm_block *block,
+				    struct gsvm_request *req)
+{
+	bool stale = gsvm_populate_stale(block, req);
+	int ret = 0;
+
+	if (!stale && !gsvm_populate_served(block, req)) {
+		gsvm_migrate_fault(slice->vm, block, req);
+		stale = gsvm_populate_stale(block, req);
+		if (!stale)
+			ret = gsvm_populate(slice->vm, block, req);
+	}
+	if (!ret)
+		gsvm_fault_answer(slice, req);
+	if (stale) {
+		gsvm_fault_account(slice);
+		return 0;
+	}
+	/* On an error, too: what could be mapped does not wait, or end, with the rest. */
+	gsvm_populate_note(block, req);
+	gsvm_fault_resume(slice, req);
+	if (!ret)
+		gsvm_fault_put_aside(slice, req);
+	return ret;
+}
+
 static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
 {
 	struct gsvm_request *req;
@@ -325,6 +366,7 @@ static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
 	if (!req)
 		return -ENOMEM;
 	req->patient = slice->patient;
+	req->since = slice->batch->drained;
 	if (!gsvm_fault_request(slice, req)) {
 		gsvm_fault_answer(slice, req);
 		gsvm_fault_account(slice);
@@ -336,15 +378,7 @@ static int gsvm_fault_serve_block(struct gsvm_fault_slice *slice)
 		ret = PTR_ERR(block);
 		goto out;
 	}
-	ret = gsvm_populate(slice->vm, block, req);
-	if (!ret) {
-		gsvm_fault_answer(slice, req);
-		gsvm_fault_resume(slice, req);
-		gsvm_fault_put_aside(slice, req);
-	} else {
-		/* What could be mapped does not wait, or end, with the rest. */
-		gsvm_fault_resume(slice, req);
-	}
+	ret = gsvm_fault_serve_request(slice, block, req);
 	gsvm_block_release_if_empty(block);
 	gsvm_block_put(block);
 out:
@@ -434,6 +468,7 @@ static unsigned int gsvm_fault_drain(struct gsvm_device *gdev)
 	batch = mempool_alloc(&fault->batches, GFP_KERNEL);
 	kref_init(&batch->ref);
 	batch->gdev = gdev;
+	batch->drained = ktime_get_ns();
 	atomic_set(&batch->nr_slices, 0);
 	drm_dev_get(&gdev->drm);
 	for (i = 0; i < n; i++)

@@ -63,6 +63,7 @@ struct gsvm_fault_slice {
  * @ref: one per slice, one for the drain
  * @gdev: device
  * @rec: the records, sorted
+ * @drained: when the records were taken out of the ring, by ktime_get_ns()
  * @nr_slices: slices in use
  * @slice: at most one per record, and one more when its page is put aside
  */
@@ -70,6 +71,7 @@ struct gsvm_fault_batch {
 	struct kref ref;
 	struct gsvm_device *gdev;
 	struct gsvm_fault rec[GSVM_FAULT_BATCH];
+	u64 drained;
 	atomic_t nr_slices;
 	struct gsvm_fault_slice slice[2 * GSVM_FAULT_BATCH];
 };

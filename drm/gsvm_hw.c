@@ -25,6 +25,7 @@
 #include <drm/drm_print.h>
 
 #include "gsvm_cmd.h"
+#include "gsvm_copy.h"
 #include "gsvm_device.h"
 #include "gsvm_fault.h"
 #include "gsvm_hw.h"
@@ -34,9 +35,6 @@
 /* Generous: a reset drains work-items, and a reference GPU may be a busy process. */
 #define GSVM_HW_TIMEOUT_US	(5 * USEC_PER_SEC)
 #define GSVM_HW_POLL_US		100
-
-/* The vectors below the copy engines' are the ones nothing works without. */
-#define GSVM_HW_MIN_VECTORS	GSVM_VEC_COPY(0)
 
 /**
  * gsvm_hw_read32 - read a 32-bit register
@@ -320,10 +318,16 @@ static irqreturn_t gsvm_hw_irq_fault(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-/* The only one in hard interrupt context: a wake-up is all that is to do. */
+/* This one and the next are in hard interrupt context: a wake-up is all that is to do. */
 static irqreturn_t gsvm_hw_irq_cmd(int irq, void *data)
 {
 	gsvm_cmd_irq(data);
+	return IRQ_HANDLED;
+}
+
+static irqreturn_t gsvm_hw_irq_copy(int irq, void *data)
+{
+	gsvm_copy_irq(data);
 	return IRQ_HANDLED;
 }
 
@@ -397,7 +401,7 @@ static irqreturn_t gsvm_hw_irq_error(int irq, void *data)
 }
 
 static int gsvm_hw_request_irq(struct gsvm_device *gdev, unsigned int vec, const char *name,
-			       irq_handler_t handler, irq_handler_t thread)
+			       irq_handler_t handler, irq_handler_t thread, void *data)
 {
 	struct device *dev = &gdev->pdev->dev;
 	int irq = pci_irq_vector(gdev->pdev, vec);
@@ -412,43 +416,64 @@ static int gsvm_hw_request_irq(struct gsvm_device *gdev, unsigned int vec, const
 		return -ENOMEM;
 
 	ret = devm_request_threaded_irq(dev, irq, handler, thread,
-					handler ? 0 : IRQF_ONESHOT, label, gdev);
+					handler ? 0 : IRQF_ONESHOT, label, data);
 	if (ret)
 		return dev_err_probe(dev, ret, "vector %u cannot be used\n", vec);
 
 	return 0;
 }
 
+static int gsvm_hw_irq_copy_init(struct gsvm_device *gdev)
+{
+	unsigned int id;
+	char name[sizeof("copy4294967295")];
+	int ret;
+
+	for (id = 0; id < gdev->limits.num_copy; id++) {
+		snprintf(name, sizeof(name), "copy%u", id);
+		ret = gsvm_hw_request_irq(gdev, GSVM_VEC_COPY(id), name, gsvm_hw_irq_copy, NULL,
+					  gsvm_copy_engine(gdev, id));
+		if (ret)
+			return ret;
+	}
+
+	return 0;
+}
+
 /**
  * gsvm_hw_irq_init - start to listen to the device
- * @gdev: the GPU
+ * @gdev: the GPU, its rings set up
  *
  * Return: 0, -ENODEV when the device or the platform offers too few MSI-X
  * vectors, -ENOMEM, or the error of the interrupt core.
  */
 int gsvm_hw_irq_init(struct gsvm_device *gdev)
 {
+	unsigned int num = GSVM_VEC_COPY(gdev->limits.num_copy);
 	struct pci_dev *pdev = gdev->pdev;
 	int ret;
 
-	ret = pci_alloc_irq_vectors(pdev, GSVM_HW_MIN_VECTORS, GSVM_NUM_VECTORS, PCI_IRQ_MSIX);
+	ret = pci_alloc_irq_vectors(pdev, num, num, PCI_IRQ_MSIX);
 	if (ret < 0)
-		return dev_err_probe(&pdev->dev, ret, "fewer than %u MSI-X vectors\n",
-				     GSVM_HW_MIN_VECTORS);
+		return dev_err_probe(&pdev->dev, ret, "fewer than %u MSI-X vectors\n", num);
 
-	ret = gsvm_hw_request_irq(gdev, GSVM_VEC_FAULT, "fault", NULL, gsvm_hw_irq_fault);
+	ret = gsvm_hw_request_irq(gdev, GSVM_VEC_FAULT, "fault", NULL, gsvm_hw_irq_fault, gdev);
 	if (ret)
 		return ret;
 
-	ret = gsvm_hw_request_irq(gdev, GSVM_VEC_CMD, "cmd", gsvm_hw_irq_cmd, NULL);
+	ret = gsvm_hw_request_irq(gdev, GSVM_VEC_CMD, "cmd", gsvm_hw_irq_cmd, NULL, gdev);
 	if (ret)
 		return ret;
 
-	ret = gsvm_hw_request_irq(gdev, GSVM_VEC_EVENT, "event", NULL, gsvm_hw_irq_event);
+	ret = gsvm_hw_request_irq(gdev, GSVM_VEC_EVENT, "event", NULL, gsvm_hw_irq_event, gdev);
 	if (ret)
 		return ret;
 
-	return gsvm_hw_request_irq(gdev, GSVM_VEC_ERROR, "error", NULL, gsvm_hw_irq_error);
+	ret = gsvm_hw_request_irq(gdev, GSVM_VEC_ERROR, "error", NULL, gsvm_hw_irq_error, gdev);
+	if (ret)
+		return ret;
+
+	return gsvm_hw_irq_copy_init(gdev);
 }
 
 /**
@@ -462,8 +487,11 @@ int gsvm_hw_irq_init(struct gsvm_device *gdev)
 void gsvm_hw_irq_fini(struct gsvm_device *gdev)
 {
 	struct device *dev = &gdev->pdev->dev;
-	unsigned int vec;
+	unsigned int vec, id;
 
-	for (vec = 0; vec < GSVM_HW_MIN_VECTORS; vec++)
+	for (vec = 0; vec < GSVM_VEC_COPY(0); vec++)
 		devm_free_irq(dev, pci_irq_vector(gdev->pdev, vec), gdev);
+	for (id = 0; id < gdev->limits.num_copy; id++)
+		devm_free_irq(dev, pci_irq_vector(gdev->pdev, GSVM_VEC_COPY(id)),
+			      gsvm_copy_engine(gdev, id));
 }

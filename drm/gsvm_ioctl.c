@@ -24,8 +24,12 @@
 #include "gsvm_file.h"
 #include "gsvm_hw.h"
 #include "gsvm_ioctl.h"
+#include "gsvm_prefetch.h"
 #include "gsvm_queue.h"
+#include "gsvm_residency.h"
 #include "gsvm_vm.h"
+#include "gsvm_vram.h"
+#include "gsvm_vram_chunk.h"
 #include "gsvm_wait.h"
 
 #define GSVM_MAX_RING_PACKETS	65536
@@ -34,11 +38,14 @@
 static_assert(sizeof(struct drm_gsvm_device_query) == 16);
 static_assert(sizeof(struct drm_gsvm_vm_create) == 8);
 static_assert(sizeof(struct drm_gsvm_vm_destroy) == 8);
-static_assert(sizeof(struct drm_gsvm_vm_query) == 112);
+static_assert(sizeof(struct drm_gsvm_vm_query) == 136);
 static_assert(sizeof(struct drm_gsvm_queue_create) == 56);
 static_assert(sizeof(struct drm_gsvm_queue_destroy) == 8);
 static_assert(sizeof(struct drm_gsvm_queue_query) == 64);
 static_assert(sizeof(struct drm_gsvm_wait) == 48);
+static_assert(sizeof(struct drm_gsvm_prefetch) == 48);
+static_assert(sizeof(struct drm_gsvm_residency) == 32);
+static_assert(sizeof(struct drm_gsvm_vm_set) == 16);
 
 static int gsvm_ioctl_timestamp(struct gsvm_device *gdev, u64 *value)
 {
@@ -86,6 +93,15 @@ static int gsvm_ioctl_param(struct gsvm_device *gdev, u32 param, u64 *value)
 		return 0;
 	case DRM_GSVM_PARAM_TIMESTAMP:
 		return gsvm_ioctl_timestamp(gdev, value);
+	case DRM_GSVM_PARAM_VRAM_FREE:
+		*value = gdev->vram ? gsvm_vram_free_bytes(gdev->vram) : 0;
+		return 0;
+	case DRM_GSVM_PARAM_VRAM_EVICTED:
+		*value = gdev->vram ? atomic64_read(&gdev->vram->evicted) : 0;
+		return 0;
+	case DRM_GSVM_PARAM_GPU_ID:
+		*value = gdev->drm.render->index;
+		return 0;
 	default:
 		return -EINVAL;
 	}
@@ -177,8 +193,10 @@ static void gsvm_ioctl_fill_stats(struct drm_gsvm_vm_query *args, struct gsvm_vm
 	args->pages_invalidated = atomic64_read(&stats->pages_invalidated);
 	args->pages_dirtied = atomic64_read(&stats->pages_dirtied);
 	args->metadata_bytes = atomic64_read(&stats->metadata_bytes);
-	/* All pages stay in system memory so far. */
-	args->bytes_migrated = 0;
+	args->bytes_migrated = atomic64_read(&stats->bytes_migrated);
+	args->pages_to_vram = atomic64_read(&stats->pages_to_vram);
+	args->pages_to_system = atomic64_read(&stats->pages_to_system);
+	args->bounces = atomic64_read(&stats->bounces);
 }
 
 /**
@@ -371,4 +389,104 @@ int gsvm_ioctl_wait(struct drm_device *drm, void *data, struct drm_file *file)
 	ret = gsvm_ioctl_wait_vm(file->driver_priv, vm, args);
 	gsvm_vm_put(vm);
 	return ret;
+}
+
+/* Whole pages of memory that a process and the device can both have. */
+static bool gsvm_ioctl_range_ok(u64 start, u64 length)
+{
+	return length && IS_ALIGNED(start | length, PAGE_SIZE) && gsvm_ioctl_addr_ok(start, length);
+}
+
+/**
+ * gsvm_ioctl_prefetch - DRM_IOCTL_GSVM_PREFETCH
+ * @drm: the GPU
+ * @data: &struct drm_gsvm_prefetch
+ * @file: the caller's file
+ *
+ * Return: 0, -EINVAL, -EFAULT, -ENOENT, -EPERM, -ENOMEM, -EIO, -ENODEV, -EINTR.
+ */
+int gsvm_ioctl_prefetch(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_gsvm_prefetch *args = data;
+	struct gsvm_vm *vm;
+	int idx, ret;
+
+	if (args->flags & ~DRM_GSVM_PREFETCH_ASYNC || args->pad ||
+	    args->region > DRM_GSVM_REGION_VRAM || !gsvm_ioctl_range_ok(args->start, args->length))
+		return -EINVAL;
+	if (args->signal && (!(args->flags & DRM_GSVM_PREFETCH_ASYNC) ||
+			     !IS_ALIGNED(args->signal, sizeof(struct gsvm_signal)) ||
+			     !gsvm_ioctl_addr_ok(args->signal, sizeof(struct gsvm_signal))))
+		return -EINVAL;
+	if (!drm_dev_enter(drm, &idx))
+		return -ENODEV;
+
+	vm = gsvm_file_vm(file->driver_priv, args->vm_id);
+	if (IS_ERR(vm)) {
+		ret = PTR_ERR(vm);
+	} else {
+		ret = gsvm_prefetch(vm, args);
+		gsvm_vm_put(vm);
+	}
+	drm_dev_exit(idx);
+	return ret;
+}
+
+/**
+ * gsvm_ioctl_residency - DRM_IOCTL_GSVM_RESIDENCY
+ * @drm: the GPU
+ * @data: &struct drm_gsvm_residency
+ * @file: the caller's file
+ *
+ * Return: 0, -EINVAL, -EFAULT, -ENOENT, -EPERM, -ENOMEM, -EAGAIN, -ENODEV, -EINTR.
+ */
+int gsvm_ioctl_residency(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_gsvm_residency *args = data;
+	struct gsvm_vm *vm;
+	int idx, ret;
+
+	if (args->flags || !gsvm_ioctl_range_ok(args->start, args->length) ||
+	    args->length > SZ_1G || !IS_ALIGNED(args->pages, sizeof(u32)))
+		return -EINVAL;
+	if (!drm_dev_enter(drm, &idx))
+		return -ENODEV;
+
+	vm = gsvm_file_vm(file->driver_priv, args->vm_id);
+	if (IS_ERR(vm)) {
+		ret = PTR_ERR(vm);
+	} else {
+		ret = gsvm_residency(vm, args->start, args->length, u64_to_user_ptr(args->pages));
+		gsvm_vm_put(vm);
+	}
+	drm_dev_exit(idx);
+	return ret;
+}
+
+/**
+ * gsvm_ioctl_vm_set - DRM_IOCTL_GSVM_VM_SET
+ * @drm: the GPU
+ * @data: &struct drm_gsvm_vm_set
+ * @file: the caller's file
+ *
+ * Return: 0, -EINVAL, -ENOENT, -EPERM, -ENODEV.
+ */
+int gsvm_ioctl_vm_set(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_gsvm_vm_set *args = data;
+	struct gsvm_vm *vm;
+	int idx;
+
+	if (args->param != DRM_GSVM_VM_PARAM_MIGRATE || args->value > DRM_GSVM_MIGRATE_SECOND)
+		return -EINVAL;
+	if (!drm_dev_enter(drm, &idx))
+		return -ENODEV;
+
+	vm = gsvm_file_vm(file->driver_priv, args->vm_id);
+	if (!IS_ERR(vm)) {
+		WRITE_ONCE(vm->migrate, args->value);
+		gsvm_vm_put(vm);
+	}
+	drm_dev_exit(idx);
+	return PTR_ERR_OR_ZERO(vm);
 }

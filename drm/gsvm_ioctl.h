@@ -13,5 +13,8 @@ int gsvm_ioctl_queue_create(struct drm_device *drm, void *data, struct drm_file 
 int gsvm_ioctl_queue_destroy(struct drm_device *drm, void *data, struct drm_file *file);
 int gsvm_ioctl_queue_query(struct drm_device *drm, void *data, struct drm_file *file);
 int gsvm_ioctl_wait(struct drm_device *drm, void *data, struct drm_file *file);
+int gsvm_ioctl_prefetch(struct drm_device *drm, void *data, struct drm_file *file);
+int gsvm_ioctl_residency(struct drm_device *drm, void *data, struct drm_file *file);
+int gsvm_ioctl_vm_set(struct drm_device *drm, void *data, struct drm_file *file);
 
 #endif

@@ -32,6 +32,11 @@
  *   write-back come this way.
  * - MMU_NOTIFY_RELEASE: the pages. The process is gone, the next fault will
  *   find that out.
+ * - MMU_NOTIFY_MIGRATE for our own move to VRAM: the pages in system memory. What
+ *   is in VRAM does not move then.
+ *
+ * Before all that, an unmapping waits while a 2 MiB page leaves VRAM in the block
+ * (gsvm_guard.c).
  *
  * Sleeping: where the caller may not (the OOM reaper), an invalidation that
  * would have to wait for the device returns false, and the caller goes on
@@ -64,9 +69,12 @@
 
 #include "gsvm_block.h"
 #include "gsvm_device.h"
+#include "gsvm_guard.h"
+#include "gsvm_migrate.h"
 #include "gsvm_mirror.h"
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
+#include "gsvm_vram_chunk.h"
 
 /* Unmapped blocks are collected after this time, many at once. */
 #define GSVM_GC_DELAY	msecs_to_jiffies(100)
@@ -86,6 +94,19 @@ static void gsvm_block_clamp(const struct gsvm_block *block,
 static bool gsvm_event_keeps_pages(enum mmu_notifier_event event)
 {
 	return event == MMU_NOTIFY_PROTECTION_PAGE || event == MMU_NOTIFY_SOFT_DIRTY;
+}
+
+/* An entry that goes leaves its soft-dirty bit to the one that replaces it. */
+static bool gsvm_event_keeps_notes(enum mmu_notifier_event event)
+{
+	return event == MMU_NOTIFY_MIGRATE || event == MMU_NOTIFY_PROTECTION_VMA ||
+	       event == MMU_NOTIFY_PROTECTION_PAGE || event == MMU_NOTIFY_EXCLUSIVE;
+}
+
+/* Our own move to VRAM: only what is in system memory is concerned. */
+static bool gsvm_event_keeps_vram(const struct mmu_notifier_range *range)
+{
+	return range->event == MMU_NOTIFY_MIGRATE && range->owner == gsvm_migrate_in_mark();
 }
 
 /**
@@ -148,10 +169,12 @@ static void gsvm_block_invalidate_locked(struct gsvm_block *block,
 		return;
 
 	gsvm_block_clamp(block, range, &first, &last);
+	if (!gsvm_event_keeps_notes(range->event))
+		bitmap_clear(block->noted, first, last + 1 - first);
 	if (gsvm_event_keeps_pages(range->event)) {
 		nr = gsvm_block_write_protect(block, first, last);
 	} else {
-		nr = gsvm_block_zap(block, first, last);
+		nr = gsvm_block_zap(block, first, last, gsvm_event_keeps_vram(range));
 		atomic64_add(nr, &stats->pages_invalidated);
 	}
 	if (nr)
@@ -176,6 +199,10 @@ static bool gsvm_mirror_invalidate_start(struct mmu_interval_notifier *notifier,
 	else if (!mutex_trylock(&block->lock))
 		return false;
 
+	if (!gsvm_guard_wait(block, range)) {
+		mutex_unlock(&block->lock);
+		return false;
+	}
 	if (!mmu_notifier_range_blockable(range) && gsvm_block_must_wait(block)) {
 		mutex_unlock(&block->lock);
 		return false;
@@ -237,6 +264,8 @@ static void gsvm_block_release(struct kref *ref)
 {
 	struct gsvm_block *block = container_of(ref, struct gsvm_block, ref);
 
+	gsvm_vram_disown(block->chunk, block);
+	mutex_destroy(&block->move_lock);
 	mutex_destroy(&block->lock);
 	atomic64_sub(sizeof(*block), &block->mirror->vm->stats.metadata_bytes);
 	kfree(block);
@@ -274,7 +303,9 @@ static struct gsvm_block *gsvm_block_create(struct gsvm_mirror *mirror, unsigned
 	block->start = start;
 	kref_init(&block->ref);
 	mutex_init(&block->lock);
+	mutex_init(&block->move_lock);
 	INIT_LIST_HEAD(&block->gc_link);
+	INIT_LIST_HEAD(&block->hold_link);
 
 	ret = gsvm_pt_slot(&mirror->pt, start, &block->slot);
 	if (!ret)
@@ -301,6 +332,59 @@ static struct gsvm_block *gsvm_mirror_block_find(struct gsvm_mirror *mirror, uns
 		kref_get(&block->ref);
 	xa_unlock(&mirror->blocks);
 	return block;
+}
+
+/**
+ * gsvm_mirror_block_lookup() - find the block around an address
+ * @mirror: mirror
+ * @addr: address
+ *
+ * Return: the block with a reference for gsvm_block_put(), or NULL.
+ */
+struct gsvm_block *gsvm_mirror_block_lookup(struct gsvm_mirror *mirror, u64 addr)
+{
+	return gsvm_mirror_block_find(mirror, addr >> GSVM_BLOCK_SHIFT);
+}
+
+/**
+ * gsvm_mirror_block_next() - go through all blocks
+ * @mirror: mirror
+ * @addr: in, where to begin; out, behind the block
+ *
+ * Return: the first block at or behind *@addr with a reference for
+ * gsvm_block_put(), or NULL.
+ */
+struct gsvm_block *gsvm_mirror_block_next(struct gsvm_mirror *mirror, u64 *addr)
+{
+	unsigned long index = *addr >> GSVM_BLOCK_SHIFT;
+	struct gsvm_block *block;
+
+	xa_lock(&mirror->blocks);
+	block = xa_find(&mirror->blocks, &index, ULONG_MAX, XA_PRESENT);
+	if (block)
+		kref_get(&block->ref);
+	xa_unlock(&mirror->blocks);
+	*addr = (u64)(index + 1) << GSVM_BLOCK_SHIFT;
+	return block;
+}
+
+/**
+ * gsvm_mirror_age() - tell VRAM what of it the device has used
+ * @mirror: mirror
+ */
+void gsvm_mirror_age(struct gsvm_mirror *mirror)
+{
+	struct gsvm_block *block;
+	u64 addr = 0;
+
+	while ((block = gsvm_mirror_block_next(mirror, &addr))) {
+		mutex_lock(&block->lock);
+		if (block->slot)
+			gsvm_block_age(block);
+		mutex_unlock(&block->lock);
+		gsvm_block_put(block);
+		cond_resched();
+	}
 }
 
 /* Put a new block into the table; 0, -EBUSY if there is one, -ENODEV, -ENOMEM. */
@@ -460,6 +544,7 @@ struct gsvm_mirror *gsvm_mirror_create(struct gsvm_vm *vm)
 	spin_lock_init(&mirror->gc_lock);
 	INIT_LIST_HEAD(&mirror->gc_list);
 	INIT_DELAYED_WORK(&mirror->gc_work, gsvm_mirror_collect);
+	gsvm_hold_init(&mirror->hold);
 	return mirror;
 }
 
@@ -467,7 +552,7 @@ struct gsvm_mirror *gsvm_mirror_create(struct gsvm_vm *vm)
 static void gsvm_block_teardown(struct gsvm_block *block)
 {
 	mutex_lock(&block->lock);
-	gsvm_block_zap(block, 0, GSVM_BLOCK_PAGES - 1);
+	gsvm_block_zap(block, 0, GSVM_BLOCK_PAGES - 1, false);
 	gsvm_block_bury(block);
 	gsvm_block_table_free(block->mirror, block->table);
 	block->table = NULL;
@@ -497,6 +582,7 @@ void gsvm_mirror_teardown(struct gsvm_mirror *mirror)
 	spin_unlock(&mirror->gc_lock);
 	xa_unlock(&mirror->blocks);
 	cancel_delayed_work_sync(&mirror->gc_work);
+	gsvm_hold_close(&mirror->hold);
 
 	xa_for_each(&mirror->blocks, index, block)
 		gsvm_block_teardown(block);

@@ -7,6 +7,7 @@
 #include <linux/xarray.h>
 
 #include "gsvm_block.h"
+#include "gsvm_hold.h"
 #include "gsvm_pt.h"
 #include "gsvm_tlb.h"
 
@@ -25,6 +26,7 @@ struct gsvm_vm;
  * @gc_lock: protects @gc_list; taken under block locks
  * @gc_list: blocks that lost their last page to an unmap
  * @gc_work: collects them
+ * @hold: blocks that are held in system memory, gsvm_hold.c
  */
 struct gsvm_mirror {
 	struct gsvm_vm *vm;
@@ -36,12 +38,16 @@ struct gsvm_mirror {
 	spinlock_t gc_lock;	/* gc_list */
 	struct list_head gc_list;
 	struct delayed_work gc_work;
+	struct gsvm_hold hold;
 };
 
 struct gsvm_mirror *gsvm_mirror_create(struct gsvm_vm *vm);
 void gsvm_mirror_teardown(struct gsvm_mirror *mirror);
 void gsvm_mirror_destroy(struct gsvm_mirror *mirror);
 struct gsvm_block *gsvm_mirror_block_get(struct gsvm_mirror *mirror, u64 addr);
+struct gsvm_block *gsvm_mirror_block_lookup(struct gsvm_mirror *mirror, u64 addr);
+struct gsvm_block *gsvm_mirror_block_next(struct gsvm_mirror *mirror, u64 *addr);
+void gsvm_mirror_age(struct gsvm_mirror *mirror);
 void gsvm_block_put(struct gsvm_block *block);
 void gsvm_block_settle(struct gsvm_block *block);
 void gsvm_block_unmapped(struct gsvm_block *block);

@@ -17,11 +17,28 @@
  * waits (FAULT_FLAG_RETRY_NOWAIT), and such pages are put aside; the caller
  * asks for each of them again, by itself, with patience.
  *
+ * A page in this GPU's VRAM counts as there; whether pages go to VRAM was decided
+ * before (gsvm_migrate.c). A page in another GPU's VRAM does not: the fault
+ * brings it back to where both can reach it.
+ *
  * Everything else in the block that belongs to the same mappings and that the
  * CPU has already is read along by hmm_range_fault() and mapped, with the
  * rights that the CPU's entry has at this moment. Nothing is brought in for
  * it. A page is mapped writable only if the CPU's entry is; whoever makes that
  * entry read-only tells the notifier.
+ *
+ * *Soft-dirty tracking.* When a process's soft-dirty bits are cleared, entries
+ * become read-only, so that the first write faults and sets the bit again. Entries
+ * of pages in VRAM do not: they stay writable, in VRAM and when they come back. So
+ * in a mapping whose bits were ever cleared (it lacks VM_SOFTDIRTY), the CPU's
+ * entry does not say that the device may write. What says so is
+ * &gsvm_block.noted: a fault for a write, as the CPU has it, has set the entry's bit
+ * since. Until then a page is mapped read-only, also when it is read along. To be
+ * noted, it has to be in system memory, where a fault sets the bit: one
+ * in VRAM comes back first. A page counts as noted if nothing was invalidated from
+ * the look that found it present and writable to the end of that fault; a note is
+ * forgotten when the entry may go without leaving its bit to another one, and a
+ * block begins with none.
  *
  * All happens against the notifier's sequence: begin, look, then, under the
  * block's lock, check that nothing was invalidated, and map. When something
@@ -32,7 +49,10 @@
  */
 
 #include <linux/hmm.h>
+#include <linux/ktime.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -46,6 +66,7 @@
 #include "gsvm_populate.h"
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
+#include "gsvm_vram_page.h"
 
 #define GSVM_POPULATE_TRIES	16
 
@@ -62,6 +83,7 @@
  * @seq: notifier sequence that @pages was read at
  * @fault_flags: FAULT_FLAG_TRIED once a fault had to let go of mmap_lock
  * @oom: a fault ended for want of memory
+ * @tracked: the soft-dirty bits of the mapping at work were cleared once
  */
 struct gsvm_populate {
 	struct gsvm_vm *vm;
@@ -72,6 +94,7 @@ struct gsvm_populate {
 	unsigned long seq;
 	unsigned int fault_flags;
 	bool oom;
+	bool tracked;
 };
 
 static unsigned long gsvm_page_addr(const struct gsvm_populate *p, unsigned int i)
@@ -113,13 +136,82 @@ static void gsvm_vma_check(struct gsvm_populate *p, const struct vm_area_struct 
 		__clear_bit(i, p->need);
 }
 
+static bool gsvm_page_in_vram(const struct gsvm_populate *p, unsigned int i)
+{
+	return gsvm_vram_has(p->vm->gdev->vram, p->pages.pfn[i] & ~HMM_PFN_FLAGS);
+}
+
+/* Was there, and in no system memory. */
+static bool gsvm_page_device(const struct gsvm_populate *p, unsigned int i)
+{
+	return p->pages.pfn[i] & HMM_PFN_VALID &&
+	       !pfn_to_online_page(p->pages.pfn[i] & ~HMM_PFN_FLAGS);
+}
+
+/*
+ * Not in the VRAM of another GPU, whose struct pages can go: see DOC: Looking
+ * before moving. If that cannot be told any more, the answer may be wrong, and
+ * the page is brought in once more.
+ */
+static bool gsvm_page_reachable(const struct gsvm_populate *p, unsigned int i)
+{
+	unsigned long frame = p->pages.pfn[i] & ~HMM_PFN_FLAGS;
+	bool reachable;
+
+	if (gsvm_page_in_vram(p, i) || pfn_to_online_page(frame))
+		return true;
+	rcu_read_lock();
+	reachable = !mmu_interval_check_retry(&p->block->notifier, p->seq) &&
+		    !gsvm_vram_owns(pfn_to_page(frame));
+	rcu_read_unlock();
+	return reachable;
+}
+
+/* Would the process's soft-dirty bits not tell of a write: see DOC: Populating a block. */
+static bool gsvm_page_unnoted(const struct gsvm_populate *p, unsigned int i)
+{
+	return p->tracked && !test_bit(i, p->block->noted);
+}
+
 static bool gsvm_page_satisfied(const struct gsvm_populate *p, unsigned int i)
 {
 	unsigned long want = HMM_PFN_VALID;
 
 	if (test_bit(i, p->req->write))
 		want |= HMM_PFN_WRITE;
-	return (p->pages.pfn[i] & want) == want;
+	return (p->pages.pfn[i] & want) == want && gsvm_page_reachable(p, i) &&
+	       !(test_bit(i, p->req->write) && gsvm_page_unnoted(p, i));
+}
+
+/*
+ * A fault for a write to page @i has just ended well. If the page was there and
+ * writable all the time, that set its entry's soft-dirty bit, and nothing else.
+ */
+static void gsvm_page_note(struct gsvm_populate *p, unsigned int i)
+{
+	const unsigned long want = HMM_PFN_VALID | HMM_PFN_WRITE;
+	struct gsvm_block *block = p->block;
+
+	if ((p->pages.pfn[i] & want) != want || gsvm_page_device(p, i))
+		return;
+	mutex_lock(&block->lock);
+	if (!mmu_interval_read_retry(&block->notifier, p->seq)) {
+		if (hmm_pfn_to_map_order(p->pages.pfn[i]) >= PMD_ORDER)
+			bitmap_fill(block->noted, GSVM_BLOCK_PAGES);
+		else
+			__set_bit(i, block->noted);
+	}
+	mutex_unlock(&block->lock);
+}
+
+/* What is read along and not noted can be read. */
+static void gsvm_populate_protect(struct gsvm_populate *p, unsigned int first, unsigned int end)
+{
+	unsigned int i;
+
+	for (i = first; i < end; i++)
+		if (gsvm_page_unnoted(p, i))
+			p->pages.pfn[i] &= ~HMM_PFN_WRITE;
 }
 
 /*
@@ -137,6 +229,9 @@ static int gsvm_fault_in(struct gsvm_populate *p, struct vm_area_struct *vma, un
 	if (!p->req->patient)
 		flags |= FAULT_FLAG_RETRY_NOWAIT;
 	ret = handle_mm_fault(vma, gsvm_page_addr(p, i), flags, NULL);
+	if (p->tracked && flags & FAULT_FLAG_WRITE &&
+	    !(ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED | VM_FAULT_ERROR)))
+		gsvm_page_note(p, i);
 	if (ret & VM_FAULT_COMPLETED)
 		return -EAGAIN;
 	if (ret & VM_FAULT_RETRY && !p->req->patient) {
@@ -168,9 +263,36 @@ static int gsvm_snapshot(struct gsvm_populate *p, unsigned long start, unsigned 
 		.start = start,
 		.end = end,
 		.hmm_pfns = &p->pages.pfn[gsvm_page_index(p, start)],
+		.dev_private_owner = (void *)gsvm_vram_owner(),
 	};
 
 	return hmm_range_fault(&range);
+}
+
+/*
+ * A page that was not there at the look may have been on its way to VRAM, and may
+ * have arrived by now. Then a fault would do nothing but bring it back. Look at it
+ * again, just before: is there nothing left to do for it?
+ */
+static bool gsvm_page_arrived(struct gsvm_populate *p, unsigned int i)
+{
+	unsigned long addr = gsvm_page_addr(p, i), pfn = 0;
+	struct hmm_range range = {
+		.notifier = &p->block->notifier,
+		.start = addr,
+		.end = addr + PAGE_SIZE,
+		.hmm_pfns = &pfn,
+		.dev_private_owner = (void *)gsvm_vram_owner(),
+	};
+
+	if (p->pages.pfn[i] || !p->vm->gdev->vram)
+		return false;
+	range.notifier_seq = mmu_interval_read_begin(range.notifier);
+	if (hmm_range_fault(&range))
+		return false;
+	/* Younger than the rest: if that matters, the sequence says so in the end. */
+	p->pages.pfn[i] = pfn;
+	return gsvm_page_satisfied(p, i);
 }
 
 /*
@@ -193,6 +315,8 @@ static int gsvm_fault_in_missing(struct gsvm_populate *p, struct vm_area_struct 
 			gsvm_page_give_up(p, i, DRM_GSVM_REASON_UNSUPPORTED);
 			continue;
 		}
+		if (gsvm_page_arrived(p, i))
+			continue;
 		*missing = true;
 		ret = gsvm_fault_in(p, vma, i);
 		if (ret)
@@ -215,6 +339,7 @@ static int gsvm_populate_vma(struct gsvm_populate *p, struct vm_area_struct *vma
 	bool missing;
 	int ret;
 
+	p->tracked = pgtable_supports_soft_dirty() && !(vma->vm_flags & VM_SOFTDIRTY);
 	for (round = 0; round < GSVM_POPULATE_ROUNDS; round++) {
 		ret = gsvm_snapshot(p, start, end);
 		if (ret)
@@ -223,6 +348,7 @@ static int gsvm_populate_vma(struct gsvm_populate *p, struct vm_area_struct *vma
 		if (ret)
 			return ret;
 		if (!missing) {
+			gsvm_populate_protect(p, first, last + 1);
 			if (vma->vm_flags & VM_EXEC)
 				bitmap_set(p->pages.exec, first, last + 1 - first);
 			return 0;
@@ -274,6 +400,18 @@ static int gsvm_populate_look(struct gsvm_populate *p)
 	return ret;
 }
 
+/* What is mapped, and who can go on; block locked. */
+static void gsvm_populate_result(struct gsvm_block *block, struct gsvm_request *req)
+{
+	DECLARE_BITMAP(wanted, GSVM_BLOCK_PAGES);
+
+	gsvm_block_mapped(block, GSVM_PTE_R, req->mapped);
+	gsvm_block_mapped(block, GSVM_PTE_W, req->resume);
+	bitmap_or(wanted, req->read, req->exec, GSVM_BLOCK_PAGES);
+	bitmap_and(wanted, wanted, req->mapped, GSVM_BLOCK_PAGES);
+	bitmap_or(req->resume, req->resume, wanted, GSVM_BLOCK_PAGES);
+}
+
 /*
  * Give up what was found and is out of the device's reach. What is not, and is
  * not mapped either, lacks an IOMMU mapping for want of memory: -ENOMEM.
@@ -283,11 +421,11 @@ static int gsvm_populate_verify(struct gsvm_populate *p)
 	unsigned int i;
 	int ret = 0;
 
-	gsvm_block_mapped(p->block, p->req->mapped);
+	gsvm_populate_result(p->block, p->req);
 	for_each_set_bit(i, p->need, GSVM_BLOCK_PAGES) {
 		if (test_bit(i, p->req->mapped))
 			continue;
-		if (gsvm_block_can_reach(p->pages.pfn[i]))
+		if (gsvm_block_can_reach(p->block, p->pages.pfn[i]))
 			ret = -ENOMEM;
 		else
 			gsvm_page_give_up(p, i, DRM_GSVM_REASON_UNSUPPORTED);
@@ -370,6 +508,70 @@ static int gsvm_populate_once(struct gsvm_populate *p)
 	drm_dev_exit(idx);
 	return ret;
 }
+
+/**
+ * gsvm_populate_note() - a service is through, and lets go on who can
+ * @block: block
+ * @req: with &gsvm_request.resume; called before the device hears of it
+ */
+void gsvm_populate_note(struct gsvm_block *block, const struct gsvm_request *req)
+{
+	mutex_lock(&block->lock);
+	bitmap_copy(block->served, req->resume, GSVM_BLOCK_PAGES);
+	block->served_at = ktime_get_ns();
+	mutex_unlock(&block->lock);
+}
+EXPORT_SYMBOL_IF_KUNIT(gsvm_populate_note);
+
+/**
+ * gsvm_populate_stale() - has what is wanted been resumed since it was wanted
+ * @block: block
+ * @req: what is wanted, and since when
+ *
+ * An access that began before a service resumed its page is not parked any more
+ * on account of its old record. If it could not be made even then, there is a
+ * younger one.
+ *
+ * Return: whether that holds for all pages; nobody waits for any of them then.
+ */
+bool gsvm_populate_stale(struct gsvm_block *block, const struct gsvm_request *req)
+{
+	bool stale;
+
+	mutex_lock(&block->lock);
+	stale = req->since < block->served_at &&
+		bitmap_subset(req->read, block->served, GSVM_BLOCK_PAGES) &&
+		bitmap_subset(req->write, block->served, GSVM_BLOCK_PAGES) &&
+		bitmap_subset(req->exec, block->served, GSVM_BLOCK_PAGES);
+	mutex_unlock(&block->lock);
+	return stale;
+}
+EXPORT_SYMBOL_IF_KUNIT(gsvm_populate_stale);
+
+/**
+ * gsvm_populate_served() - has somebody else mapped what is wanted
+ * @block: block
+ * @req: what is needed; if it is all mapped, it is filled in what is, and who can go on
+ *
+ * Records of one access come twice when it went on between two looks at it, and
+ * those of a block that is being served come too late.
+ *
+ * Return: whether there is nothing to do but to answer.
+ */
+bool gsvm_populate_served(struct gsvm_block *block, struct gsvm_request *req)
+{
+	bool served;
+
+	mutex_lock(&block->lock);
+	served = block->slot && gsvm_block_allows(block, req->read, GSVM_PTE_R) &&
+		 gsvm_block_allows(block, req->write, GSVM_PTE_W) &&
+		 gsvm_block_allows(block, req->exec, GSVM_PTE_X);
+	if (served)
+		gsvm_populate_result(block, req);
+	mutex_unlock(&block->lock);
+	return served;
+}
+EXPORT_SYMBOL_IF_KUNIT(gsvm_populate_served);
 
 /**
  * gsvm_populate() - map the pages of a block that the device needs

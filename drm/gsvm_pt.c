@@ -220,7 +220,8 @@ EXPORT_SYMBOL_IF_KUNIT(gsvm_pt_slot);
 /**
  * gsvm_pte_make() - a 4 KiB leaf
  * @addr: bus address of the page
- * @rights: GSVM_PTE_R, _W, _X, _AT
+ * @rights: GSVM_PTE_R, _W, _X, _AT; and GSVM_PTE_KIND_VRAM if @addr is an offset
+ *	in VRAM
  *
  * Return: the entry, A and D clear.
  */
@@ -308,6 +309,26 @@ void gsvm_pte_upgrade(u64 *pte, u64 rights)
 		;
 }
 EXPORT_SYMBOL_IF_KUNIT(gsvm_pte_upgrade);
+
+/**
+ * gsvm_pte_age() - take the accessed bit from a valid leaf
+ * @pte: entry of level 0, or a 2 MiB leaf
+ *
+ * In a 64 KiB group the device may keep the bit in any member, so ask them all.
+ *
+ * Return: whether it was set.
+ */
+bool gsvm_pte_age(u64 *pte)
+{
+	u64 old = READ_ONCE(*pte);
+
+	do {
+		if (!(old & GSVM_PTE_A) || !gsvm_pte_valid(old))
+			return false;
+	} while (!try_cmpxchg(pte, &old, old & ~GSVM_PTE_A));
+	return true;
+}
+EXPORT_SYMBOL_IF_KUNIT(gsvm_pte_age);
 
 /**
  * gsvm_pte_cont_break() - break the 64 KiB group around an entry, if it is one

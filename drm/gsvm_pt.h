@@ -69,6 +69,7 @@ u64 gsvm_pte_make_table(dma_addr_t addr);
 bool gsvm_pte_zap(u64 *pte, bool zombie);
 bool gsvm_pte_write_protect(u64 *pte);
 void gsvm_pte_upgrade(u64 *pte, u64 rights);
+bool gsvm_pte_age(u64 *pte);
 bool gsvm_pte_cont_break(u64 *table, unsigned int index);
 bool gsvm_pte_cont_make(u64 *table, unsigned int index);
 
@@ -80,6 +81,12 @@ static inline u64 gsvm_pte_read(const u64 *pte)
 static inline bool gsvm_pte_valid(u64 pte)
 {
 	return pte & GSVM_PTE_V;
+}
+
+/* A valid leaf whose page is in VRAM. */
+static inline bool gsvm_pte_in_vram(u64 pte)
+{
+	return (pte & (GSVM_PTE_V | GSVM_PTE_KIND)) == (GSVM_PTE_V | GSVM_PTE_KIND_VRAM);
 }
 
 #endif

@@ -209,6 +209,201 @@ TRACE_EVENT(gsvm_cmd_wait,
 		  __entry->ns, __entry->ret)
 );
 
+/**
+ * gsvm_copy_submit - copies entered the ring of a copy engine
+ * @gdev: the GPU
+ * @engine: copy engine
+ * @n: descriptors
+ * @bytes: that they move
+ * @seq: completion number of the last
+ */
+TRACE_EVENT(gsvm_copy_submit,
+	TP_PROTO(struct gsvm_device *gdev, unsigned int engine, unsigned int n, u64 bytes,
+		 u64 seq),
+	TP_ARGS(gdev, engine, n, bytes, seq),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(gdev->drm.dev))
+		__field(u64, bytes)
+		__field(u64, seq)
+		__field(u32, engine)
+		__field(u32, n)
+	),
+	TP_fast_assign(
+		__assign_str(dev);
+		__entry->bytes = bytes;
+		__entry->seq = seq;
+		__entry->engine = engine;
+		__entry->n = n;
+	),
+	TP_printk("%s engine=%u n=%u bytes=%llu seq=%llu", __get_str(dev), __entry->engine,
+		  __entry->n, __entry->bytes, __entry->seq)
+);
+
+/**
+ * gsvm_copy_wait - somebody waited for copies
+ * @gdev: the GPU
+ * @engine: copy engine
+ * @seq: completion number waited for
+ * @ns: how long, in nanoseconds
+ * @ret: 0 or -EIO
+ */
+TRACE_EVENT(gsvm_copy_wait,
+	TP_PROTO(struct gsvm_device *gdev, unsigned int engine, u64 seq, u64 ns, int ret),
+	TP_ARGS(gdev, engine, seq, ns, ret),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(gdev->drm.dev))
+		__field(u64, seq)
+		__field(u64, ns)
+		__field(u32, engine)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__assign_str(dev);
+		__entry->seq = seq;
+		__entry->ns = ns;
+		__entry->engine = engine;
+		__entry->ret = ret;
+	),
+	TP_printk("%s engine=%u seq=%llu ns=%llu ret=%d", __get_str(dev), __entry->engine,
+		  __entry->seq, __entry->ns, __entry->ret)
+);
+
+DECLARE_EVENT_CLASS(gsvm_migrate_to_vram,
+	TP_PROTO(struct gsvm_device *gdev, u32 asid, u64 start, u64 end, unsigned int pages),
+	TP_ARGS(gdev, asid, start, end, pages),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(gdev->drm.dev))
+		__field(u64, start)
+		__field(u64, end)
+		__field(u32, asid)
+		__field(u32, pages)
+	),
+	TP_fast_assign(
+		__assign_str(dev);
+		__entry->start = start;
+		__entry->end = end;
+		__entry->asid = asid;
+		__entry->pages = pages;
+	),
+	TP_printk("%s asid=%u start=%#llx end=%#llx pages=%u", __get_str(dev), __entry->asid,
+		  __entry->start, __entry->end, __entry->pages)
+);
+
+/**
+ * gsvm_migrate_in - pages of a window have moved to VRAM
+ * @gdev: the GPU
+ * @asid: address space that asked
+ * @start: first byte of the window
+ * @end: byte behind the last
+ * @pages: 4 KiB pages that moved
+ */
+DEFINE_EVENT(gsvm_migrate_to_vram, gsvm_migrate_in,
+	TP_PROTO(struct gsvm_device *gdev, u32 asid, u64 start, u64 end, unsigned int pages),
+	TP_ARGS(gdev, asid, start, end, pages)
+);
+
+/**
+ * gsvm_migrate_across - pages of a window have come from the VRAM of other GPUs
+ * @gdev: the GPU
+ * @asid: address space that asked
+ * @start: first byte of the window
+ * @end: byte behind the last
+ * @pages: 4 KiB pages that moved
+ */
+DEFINE_EVENT(gsvm_migrate_to_vram, gsvm_migrate_across,
+	TP_PROTO(struct gsvm_device *gdev, u32 asid, u64 start, u64 end, unsigned int pages),
+	TP_ARGS(gdev, asid, start, end, pages)
+);
+
+/**
+ * gsvm_watched - a block was held to see what the device uses of it
+ * @gdev: the GPU
+ * @asid: address space
+ * @start: first address of the block
+ * @used: 4 KiB pages that were used
+ * @services: fault services of the address space meanwhile
+ * @worth: the next fault moves it
+ */
+TRACE_EVENT(gsvm_watched,
+	TP_PROTO(struct gsvm_device *gdev, u32 asid, u64 start, unsigned int used, u64 services,
+		 bool worth),
+	TP_ARGS(gdev, asid, start, used, services, worth),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(gdev->drm.dev))
+		__field(u64, start)
+		__field(u64, services)
+		__field(u32, asid)
+		__field(u32, used)
+		__field(bool, worth)
+	),
+	TP_fast_assign(
+		__assign_str(dev);
+		__entry->start = start;
+		__entry->services = services;
+		__entry->asid = asid;
+		__entry->used = used;
+		__entry->worth = worth;
+	),
+	TP_printk("%s asid=%u start=%#llx used=%u services=%llu worth=%d", __get_str(dev),
+		  __entry->asid, __entry->start, __entry->used, __entry->services, __entry->worth)
+);
+
+/**
+ * gsvm_migrate_out - pages of a window have come back for a CPU
+ * @gdev: the GPU
+ * @start: first byte of the window
+ * @end: byte behind the last
+ * @pages: 4 KiB pages that moved
+ * @ret: 0 or an errno
+ */
+TRACE_EVENT(gsvm_migrate_out,
+	TP_PROTO(struct gsvm_device *gdev, u64 start, u64 end, unsigned int pages, int ret),
+	TP_ARGS(gdev, start, end, pages, ret),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(gdev->drm.dev))
+		__field(u64, start)
+		__field(u64, end)
+		__field(u32, pages)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__assign_str(dev);
+		__entry->start = start;
+		__entry->end = end;
+		__entry->pages = pages;
+		__entry->ret = ret;
+	),
+	TP_printk("%s start=%#llx end=%#llx pages=%u ret=%d", __get_str(dev), __entry->start,
+		  __entry->end, __entry->pages, __entry->ret)
+);
+
+/**
+ * gsvm_evict - a chunk of VRAM was taken from its owners
+ * @gdev: the GPU
+ * @chunk: number of the chunk
+ * @pages: 4 KiB pages that have gone
+ * @left: pages that are still in it
+ */
+TRACE_EVENT(gsvm_evict,
+	TP_PROTO(struct gsvm_device *gdev, unsigned int chunk, unsigned int pages,
+		 unsigned int left),
+	TP_ARGS(gdev, chunk, pages, left),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(gdev->drm.dev))
+		__field(u32, chunk)
+		__field(u32, pages)
+		__field(u32, left)
+	),
+	TP_fast_assign(
+		__assign_str(dev);
+		__entry->chunk = chunk;
+		__entry->pages = pages;
+		__entry->left = left;
+	),
+	TP_printk("%s chunk=%u pages=%u left=%u", __get_str(dev), __entry->chunk, __entry->pages,
+		  __entry->left)
+);
+
 DECLARE_EVENT_CLASS(gsvm_queue,
 	TP_PROTO(struct gsvm_device *gdev, u32 asid, u32 hwq),
 	TP_ARGS(gdev, asid, hwq),

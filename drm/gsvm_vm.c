@@ -24,6 +24,7 @@
  */
 
 #include <linux/bitmap.h>
+#include <linux/hashtable.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -80,6 +81,11 @@ void gsvm_vm_module_exit(void)
 	destroy_workqueue(gsvm_wq);
 }
 
+static unsigned int gsvm_vm_migrate = DRM_GSVM_MIGRATE_FIRST;
+module_param_named(migrate, gsvm_vm_migrate, uint, 0644);
+MODULE_PARM_DESC(migrate,
+		 "When a GPU's fault moves memory to VRAM, for new VMs: 0 never, 1 at the first (default), 2 at the second");
+
 /* Write the context entry and wait until the device has seen it. */
 static int gsvm_vm_set_root(struct gsvm_vm *vm, u64 root)
 {
@@ -100,7 +106,7 @@ static void gsvm_vm_free(struct gsvm_vm *vm)
 	bitmap_free(vm->doorbells);
 	mutex_destroy(&vm->shutdown_lock);
 	mutex_destroy(&vm->queue_lock);
-	kfree(vm);
+	kfree_rcu(vm, rcu);
 	drm_dev_put(&gdev->drm);
 }
 
@@ -131,6 +137,7 @@ static struct gsvm_vm *gsvm_vm_alloc(struct gsvm_device *gdev)
 	vm->gdev = gdev;
 	drm_dev_get(&gdev->drm);
 	vm->mm = current->mm;
+	vm->migrate = min_t(u32, READ_ONCE(gsvm_vm_migrate), DRM_GSVM_MIGRATE_SECOND);
 	mmgrab(vm->mm);
 	mutex_init(&vm->queue_lock);
 	mutex_init(&vm->shutdown_lock);
@@ -172,6 +179,9 @@ struct gsvm_vm *gsvm_vm_create(struct gsvm_device *gdev)
 	if (ret)
 		goto err_asid;
 	xa_store(&gdev->vms, vm->asid, vm, GFP_KERNEL);
+	xa_lock(&gdev->vms);
+	hash_add_rcu(gdev->mms, &vm->mm_link, (unsigned long)vm->mm);
+	xa_unlock(&gdev->vms);
 	return vm;
 
 err_asid:
@@ -202,7 +212,10 @@ void gsvm_vm_shutdown(struct gsvm_vm *vm)
 		/* An error means that the device is cut off from all memory. */
 		gsvm_vm_set_root(vm, 0);
 		gsvm_mirror_teardown(vm->mirror);
-		xa_erase(&vm->gdev->vms, vm->asid);
+		xa_lock(&vm->gdev->vms);
+		__xa_erase(&vm->gdev->vms, vm->asid);
+		hash_del_rcu(&vm->mm_link);
+		xa_unlock(&vm->gdev->vms);
 		vm->down = true;
 		gsvm_vm_event(vm);
 	}
@@ -250,6 +263,49 @@ struct gsvm_vm *gsvm_vm_lookup_asid(struct gsvm_device *gdev, u32 asid)
 		vm = gsvm_vm_get_unless_zero(vm);
 	xa_unlock(&gdev->vms);
 	return vm;
+}
+
+/**
+ * gsvm_vm_lookup_mm() - the live address space that mirrors a process
+ * @gdev: device
+ * @mm: process; compared only
+ *
+ * Return: the address space with a reference, the first one if there are
+ * several; or NULL. A CPU's access to a page in VRAM asks: no lock is taken.
+ */
+struct gsvm_vm *gsvm_vm_lookup_mm(struct gsvm_device *gdev, const struct mm_struct *mm)
+{
+	struct gsvm_vm *vm, *found = NULL;
+
+	rcu_read_lock();
+	hash_for_each_possible_rcu(gdev->mms, vm, mm_link, (unsigned long)mm) {
+		if (vm->mm != mm)
+			continue;
+		found = gsvm_vm_get_unless_zero(vm);
+		if (found)
+			break;
+	}
+	rcu_read_unlock();
+	return found;
+}
+EXPORT_SYMBOL_IF_KUNIT(gsvm_vm_lookup_mm);
+
+/**
+ * gsvm_vm_age_all() - tell VRAM what of it the device has used
+ * @gdev: device
+ */
+void gsvm_vm_age_all(struct gsvm_device *gdev)
+{
+	u32 asid;
+
+	for (asid = 0; asid < gdev->limits.num_asids; asid++) {
+		struct gsvm_vm *vm = gsvm_vm_lookup_asid(gdev, asid);
+
+		if (!vm)
+			continue;
+		gsvm_mirror_age(vm->mirror);
+		gsvm_vm_put(vm);
+	}
 }
 
 /**

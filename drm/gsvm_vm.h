@@ -7,8 +7,11 @@
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
+#include <linux/rcupdate.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+
+#include "gsvm_policy.h"
 
 struct gsvm_device;
 struct gsvm_mirror;
@@ -27,6 +30,10 @@ struct gsvm_vm_stats {
 	atomic64_t pages_invalidated;
 	atomic64_t pages_dirtied;
 	atomic64_t metadata_bytes;
+	atomic64_t bytes_migrated;
+	atomic64_t pages_to_vram;
+	atomic64_t pages_to_system;
+	atomic64_t bounces;
 };
 
 /**
@@ -47,10 +54,15 @@ struct gsvm_vm_stats {
  * @event_seq: counts events, so that a waiter that looked at its signal before
  *	the event does not miss it
  * @stats: counters
+ * @entering: pages that may be on their way to VRAM, gsvm_policy.c
+ * @policy: what gsvm_policy.c remembers
+ * @migrate: DRM_GSVM_MIGRATE_*, when a fault moves memory to VRAM
  * @shutdown_lock: serialises gsvm_vm_shutdown(), so that a second caller returns
  *	when the first is through
  * @down: shut down; protected by @shutdown_lock
+ * @mm_link: on &gsvm_device.mms, from creation to shutdown
  * @free_work: frees the address space, where sleeping is allowed
+ * @rcu: frees it when nobody can find it by @mm_link any more
  */
 struct gsvm_vm {
 	struct kref ref;
@@ -65,9 +77,14 @@ struct gsvm_vm {
 	wait_queue_head_t event_wq;
 	atomic64_t event_seq;
 	struct gsvm_vm_stats stats;
+	atomic_t entering;
+	struct gsvm_vm_policy policy;
+	u32 migrate;
 	struct mutex shutdown_lock;	/* down */
 	bool down;
+	struct hlist_node mm_link;
 	struct work_struct free_work;
+	struct rcu_head rcu;
 };
 
 extern struct workqueue_struct *gsvm_wq;
@@ -81,6 +98,8 @@ void gsvm_vm_shutdown(struct gsvm_vm *vm);
 struct gsvm_vm *gsvm_vm_get(struct gsvm_vm *vm);
 struct gsvm_vm *gsvm_vm_get_unless_zero(struct gsvm_vm *vm);
 struct gsvm_vm *gsvm_vm_lookup_asid(struct gsvm_device *gdev, u32 asid);
+struct gsvm_vm *gsvm_vm_lookup_mm(struct gsvm_device *gdev, const struct mm_struct *mm);
+void gsvm_vm_age_all(struct gsvm_device *gdev);
 void gsvm_vm_put(struct gsvm_vm *vm);
 void gsvm_vm_event(struct gsvm_vm *vm);
 

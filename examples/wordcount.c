@@ -151,7 +151,8 @@ static void print_stats(struct gpu *gpu, uint64_t items, uint64_t different)
 	printf("%12" PRIu64 "  GPU page faults, served in %" PRIu64 " batches\n", stats.faults,
 	       stats.fault_services);
 	printf("%12" PRIu64 "  pages mirrored\n", stats.pages_mapped);
-	printf("%12" PRIu64 "  bytes copied\n", stats.bytes_migrated);
+	printf("%12" PRIu64 "  pages moved to the GPU's memory, %" PRIu64 " came back\n",
+	       stats.pages_to_vram, stats.pages_to_system);
 }
 
 int main(int argc, char **argv)

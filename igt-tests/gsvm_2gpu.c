@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "gsvm_igt.h"
+#include "gsvm_place.h"
 #include "gsvm_proc.h"
 #include "shared.h"
 
@@ -174,31 +175,17 @@ static void race_both(void)
  */
 static void flush_together(void)
 {
-	static const char *const events[] = { "gsvm/gsvm_cmd_submit", "gsvm/gsvm_cmd_wait", NULL };
-	char *p = map_anon(PAGES * PAGE), line[512], who[32], order[16] = "";
+	char *p = map_anon(PAGES * PAGE), order[16];
 	struct queue *q[2];
-	unsigned int n = 0;
-	FILE *f;
 	int i;
 
 	open_two(q);
-	for (i = 0; i < 2; i++)
+	/* In system memory, where both can have them mapped at once. */
+	for (i = 0; i < 2; i++) {
+		set_policy(q[i], DRM_GSVM_MIGRATE_NEVER);
 		gpu_set(q[i], p, PAGE, PAGES, 1, 1);
-	trace_start(events);
-	trace_clear();
-	gsvm_sys(munmap(p, PAGES * PAGE));
-	f = trace_open();
-	snprintf(who, sizeof(who), "-%d ", getpid());
-	while (fgets(line, sizeof(line), f) && n < sizeof(order) - 1) {
-		if (!strstr(line, who))
-			continue;
-		if (strstr(line, "gsvm_cmd_submit") && strstr(line, "inval-range"))
-			order[n++] = 's';
-		else if (strstr(line, "gsvm_cmd_wait"))
-			order[n++] = 'w';
 	}
-	fclose(f);
-	trace_stop();
+	munmap_order(p, PAGES * PAGE, order, sizeof(order));
 	gsvm_assert(!strncmp(order, "ssw", 3),
 		    "munmap sent (s) and waited (w) in this order: %s\n", order);
 	close_two(q);

@@ -21,12 +21,12 @@ static void query_param(void)
 {
 	int fd = gpu_open(0);
 	struct drm_gsvm_device_query args = {
-		.param = DRM_GSVM_PARAM_TIMESTAMP + 1, .value = 77,
+		.param = DRM_GSVM_PARAM_GPU_ID + 1, .value = 77,
 	};
 
 	CALL(fd, DEVICE_QUERY, &args, EINVAL);
 	gsvm_assert_eq(args.value, 77, "value after a refused query");
-	args.param = DRM_GSVM_PARAM_TIMESTAMP;
+	args.param = DRM_GSVM_PARAM_GPU_ID;
 	CALL(fd, DEVICE_QUERY, &args, 0);
 	args.param = ~0u;
 	CALL(fd, DEVICE_QUERY, &args, EINVAL);
@@ -59,6 +59,8 @@ static void query_values(void)
 		{ DRM_GSVM_PARAM_PRIVATE_MEM, 1024, 1 << 30 },
 		{ DRM_GSVM_PARAM_MAX_QUEUES, 64, 4096 },
 		{ DRM_GSVM_PARAM_QUEUE_FORMATS, 1, 1 },
+		{ DRM_GSVM_PARAM_VRAM_FREE, 1 << 12, 1ull << 40 },
+		{ DRM_GSVM_PARAM_GPU_ID, 0, 0xffff },
 	};
 	int fd = gpu_open(0);
 	uint64_t value, now;
@@ -183,7 +185,7 @@ static void unknown_ioctl(void)
 	int fd = gpu_open(0);
 	uint64_t args[32] = { 0 };
 
-	gsvm_ioctl_check(fd, DRM_IOWR(DRM_COMMAND_BASE + DRM_GSVM_WAIT + 1, args), args, EINVAL,
+	gsvm_ioctl_check(fd, DRM_IOWR(DRM_COMMAND_BASE + DRM_GSVM_VM_SET + 1, args), args, EINVAL,
 			 "the ioctl after the last");
 	close(fd);
 }

@@ -4,14 +4,13 @@
  * all with work under way: the GPU lets go at once, everybody else goes on.
  */
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
+#include "gsvm_device.h"
 #include "gsvm_igt.h"
 #include "gsvm_proc.h"
+#include "gsvm_waiter.h"
 #include "shared.h"
 
 #define ITEMS	32
@@ -221,55 +220,6 @@ static void signal_during_wait(void)
 	queue_close(q);
 }
 
-static char pci[64];
-
-static void find_device(int fd)
-{
-	char path[PATH_MAX], link[PATH_MAX];
-	struct stat st;
-	ssize_t n;
-
-	gsvm_sys(fstat(fd, &st));
-	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/device", major(st.st_rdev),
-		 minor(st.st_rdev));
-	n = gsvm_sys(readlink(path, link, sizeof(link) - 1));
-	link[n] = 0;
-	snprintf(pci, sizeof(pci), "%.60s", strrchr(link, '/') + 1);
-}
-
-static bool driver_write(const char *file)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/gsvm/%s", file);
-	return write_text(path, pci);
-}
-
-/**
- * struct waiter - a thread that sleeps in WAIT while the device goes
- */
-struct waiter {
-	struct queue *q;
-	struct gsvm_signal *signal;
-	bool without_queue;
-	uint64_t asleep;
-	int ret;
-	struct thread thread;
-};
-
-static void waiter_loop(void *arg)
-{
-	struct waiter *w = arg;
-	struct drm_gsvm_wait args = {
-		.vm_id = w->q->vm, .addr = U(w->signal), .op = DRM_GSVM_WAIT_EQ,
-		.timeout_ns = gsvm_deadline(60000),
-		.queue_id = w->without_queue ? 0 : w->q->id,
-	};
-
-	gsvm_poke(&w->asleep, 1);
-	w->ret = gsvm_ioctl(w->q->fd, DRM_IOCTL_GSVM_WAIT, &args);
-}
-
 static void gone(struct queue *q)
 {
 	struct drm_gsvm_queue_create create = {
@@ -300,22 +250,21 @@ static void unbind_running(void)
 		struct queue *q = queue_open(), *fresh;
 		struct ctl *ctl = map_shared(PAGE);
 		uint64_t *words = map_anon(PAGE), value[ITEMS];
-		struct waiter w = { .q = q };
+		struct device d = device_of(q->fd);
+		struct waiter w = { .q = q, .queue_id = q->id };
 
-		find_device(q->fd);
 		w.signal = gpu_launch(q, "count", ITEMS, U(ctl), U(words), 8);
 		gsvm_await(&ctl->rounds[ITEMS - 1], 2, "a counting work-item");
-		gsvm_thread(&w.thread, waiter_loop, &w);
-		gsvm_await(&w.asleep, 1, "the sleeper");
-		gsvm_assert(driver_write("unbind"), "unbind of %s: %s\n", pci, strerror(errno));
+		waiter_start(&w);
+		device_unbind(&d);
 		for (i = 0; i < ITEMS; i++)
 			value[i] = gsvm_peek(&words[i]);
-		gsvm_thread_join(&w.thread);
+		waiter_end(&w);
 		gsvm_assert(w.ret == ENODEV, "the sleeper got %s\n", strerror(w.ret));
 		gone(q);
 		/* Writes to the doorbell go nowhere, and raise no signal. */
 		*q->doorbell = 1000;
-		gsvm_assert(driver_write("bind"), "bind of %s: %s\n", pci, strerror(errno));
+		device_bind(&d);
 		fresh = queue_open();
 		for (i = 0; i < ITEMS; i++)
 			gsvm_assert_eq(gpu_read(fresh, &words[i]), value[i],
@@ -331,54 +280,45 @@ static void unbind_faulting(void)
 {
 	struct queue *q = queue_open();
 	size_t n = 8192;
+	struct device d = device_of(q->fd);
 	char *p = map_anon(n * PAGE);
 
-	find_device(q->fd);
 	gpu_launch(q, "store", n, U(p), PAGE, 1, 1);
 	gsvm_await((uint64_t *)p, 1, "the first store");
-	gsvm_assert(driver_write("unbind"), "unbind: %s\n", strerror(errno));
+	device_unbind(&d);
 	gone(q);
 	gsvm_sys(munmap(p, n * PAGE));
-	gsvm_assert(driver_write("bind"), "bind: %s\n", strerror(errno));
+	device_bind(&d);
 	gsvm_assert_eq(gpu_read(queue_open(), &(uint64_t){ 8 }), 8, "after binding again");
-}
-
-static void wedge_device(void)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%s/wedge", pci);
-	gsvm_assert(write_text(path, "1"), "%s: %s\n", path, strerror(errno));
 }
 
 /* The device is given up under a job and two sleepers; bound again, it works. */
 static void wedged(void)
 {
 	struct queue *q = queue_open(), *second = queue_open_vm(q->fd, q->vm);
+	struct device d = device_of(q->fd);
 	struct ctl *ctl = map_shared(PAGE);
 	uint64_t *words = map_anon(PAGE), value[ITEMS];
 	struct gsvm_signal *never = map_shared(PAGE);
 	struct waiter w[3] = {
-		{ .q = q }, { .q = second, .signal = never },
-		{ .q = second, .signal = never, .without_queue = true },
+		{ .q = q, .queue_id = q->id },
+		{ .q = second, .signal = never, .queue_id = second->id },
+		{ .q = second, .signal = never },
 	};
 	struct drm_gsvm_queue_query r;
 	int i;
 
 	igt_emit_ignore_dmesg_regex("device is wedged: debugfs");
-	find_device(q->fd);
 	never->value = 1;
 	w[0].signal = gpu_launch(q, "count", ITEMS, U(ctl), U(words), 8);
 	gsvm_await(&ctl->rounds[ITEMS - 1], 2, "a counting work-item");
-	for (i = 0; i < 3; i++) {
-		gsvm_thread(&w[i].thread, waiter_loop, &w[i]);
-		gsvm_await(&w[i].asleep, 1, "the sleeper");
-	}
-	wedge_device();
+	for (i = 0; i < 3; i++)
+		waiter_start(&w[i]);
+	device_wedge(&d);
 	for (i = 0; i < ITEMS; i++)
 		value[i] = gsvm_peek(&words[i]);
 	for (i = 0; i < 3; i++) {
-		gsvm_thread_join(&w[i].thread);
+		waiter_end(&w[i]);
 		gsvm_assert(w[i].ret == EIO, "sleeper %d got %s\n", i, strerror(w[i].ret));
 	}
 	igt_gsvm_vm_create(q->fd, EIO);
@@ -390,8 +330,8 @@ static void wedged(void)
 	gsvm_assert(r.state == DRM_GSVM_QUEUE_DEAD && r.error == DRM_GSVM_ERROR_DEVICE,
 		    "queue of a wedged device: state %u, error %u\n", r.state, r.error);
 	gpu_close_all();
-	gsvm_assert(driver_write("unbind") && driver_write("bind"), "rebind: %s\n",
-		    strerror(errno));
+	device_unbind(&d);
+	device_bind(&d);
 	gsvm_assert_eq(gpu_read(queue_open(), &(uint64_t){ 8 }), 8, "after binding again");
 }
 

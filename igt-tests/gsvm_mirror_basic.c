@@ -39,7 +39,7 @@ static void first_touch_read(void)
 
 static void first_touch_write(void)
 {
-	struct queue *q = queue_open();
+	struct queue *q = queue_open_system();
 	char *p = map_anon(PAGES * PAGE);
 	int i;
 

@@ -390,7 +390,7 @@ static void metadata_goes(void)
 	enum { BLOCKS = 200 };
 	struct queue *q = queue_open();
 	struct drm_gsvm_vm_query before, full, after;
-	int64_t end = gsvm_deadline(60000);
+	int64_t end = gsvm_deadline(gsvm_patience_ms());
 	int round;
 	char *p;
 

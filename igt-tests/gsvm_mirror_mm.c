@@ -105,7 +105,7 @@ static void numa_move(void)
 	int status[PAGES], round, i;
 
 	gsvm_require(two_nodes(), "the machine has one NUMA node\n");
-	q = queue_open();
+	q = queue_open_system();
 	for (round = 0; round < 8; round++) {
 		gpu_set(q, p, PAGE, PAGES, round, 1);
 		gsvm_sys(move_to(p, round & 1, status));
@@ -124,7 +124,7 @@ static void numa_move_during_job(void)
 	struct counter c;
 
 	gsvm_require(two_nodes(), "the machine has one NUMA node\n");
-	counter_start(&c, "pump", p, PAGE, PAGES);
+	counter_start_system(&c, "pump", p, PAGE, PAGES);
 	for (round = 0; round < 30; round++)
 		gsvm_sys(move_to(p, round & 1, status));
 	counter_end(&c);
@@ -139,7 +139,7 @@ static void numa_hint(void)
 	int round;
 
 	gsvm_require(two_nodes(), "the machine has one NUMA node\n");
-	q = queue_open();
+	q = queue_open_system();
 	for (round = 0; round < 8; round++) {
 		gpu_set(q, p, PAGE, PAGES, round, 1);
 		mask = 1ul << (round & 1);
@@ -157,7 +157,7 @@ static void numa_hint(void)
 static void ksm(void)
 {
 	char *a = map_anon(SIZE), *b = map_anon(SIZE);
-	int64_t end = gsvm_deadline(30000);
+	int64_t end = gsvm_deadline(gsvm_patience_ms());
 	struct queue *q;
 	bool merged;
 	int i;
@@ -167,7 +167,7 @@ static void ksm(void)
 	/* Pages that did not merge at once are looked at again all the same. */
 	write_text("/sys/kernel/mm/ksm/smart_scan", "0");
 	write_text("/sys/kernel/mm/ksm/pages_to_scan", "5000");
-	q = queue_open();
+	q = queue_open_system();
 	for (i = 0; i < (int)(PAGES * PAGE / 8); i++)
 		((uint64_t *)a)[i] = ((uint64_t *)b)[i] = i / 512;
 	gpu_run(q, "add", PAGES, U(a), PAGE, 1, 77);
@@ -181,7 +181,7 @@ static void ksm(void)
 		gsvm_pace();	/* ksmd tells nobody what it has merged */
 	} while (!merged && gsvm_deadline(0) < end);
 	gsvm_assert(merged,
-		    "page %d was not merged in 30 s: pagemap %#llx and %#llx, %ld scans, %ld pages shared, %ld volatile\n",
+		    "page %d was not merged: pagemap %#llx and %#llx, %ld scans, %ld pages shared, %ld volatile\n",
 		    i - 1, (unsigned long long)pagemap(a + (i - 1) * PAGE),
 		    (unsigned long long)pagemap(b + (i - 1) * PAGE),
 		    read_number("/sys/kernel/mm/ksm/full_scans"),
@@ -250,7 +250,7 @@ static void compaction_during_job(void)
 	struct counter c;
 	int round;
 
-	counter_start(&c, "pump", p, PAGE, CTL_ITEMS);
+	counter_start_system(&c, "pump", p, PAGE, CTL_ITEMS);
 	for (round = 0; round < 3; round++)
 		gsvm_assert(write_text("/proc/sys/vm/compact_memory", "1"), "no compaction\n");
 	counter_end(&c);
@@ -260,7 +260,7 @@ static void compaction_during_job(void)
 static void ageing(void)
 {
 	char *p = map_anon(SIZE);
-	struct queue *q = queue_open();
+	struct queue *q = queue_open_system();
 	int round;
 
 	for (round = 0; round < 10; round++) {

@@ -180,7 +180,7 @@ static void reap_in_vain(int pidfd)
  */
 static void mrelease(void)
 {
-	int64_t end = gsvm_deadline(20000);
+	int64_t end = gsvm_deadline(gsvm_patience_ms());
 	struct victim v;
 	long before;
 	int pidfd, i;
@@ -244,7 +244,7 @@ static long cgroup_event(const char *name)
  */
 static void cgroup_end(void)
 {
-	int64_t end = gsvm_deadline(60000);
+	int64_t end = gsvm_deadline(gsvm_patience_ms());
 	long left;
 
 	do {
@@ -286,7 +286,7 @@ static void end_eat(struct child *c)
 
 static void reaper(void)
 {
-	int64_t end = gsvm_deadline(60000);
+	int64_t end = gsvm_deadline(gsvm_patience_ms());
 	struct victim v;
 	long before;
 

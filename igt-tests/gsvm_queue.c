@@ -6,6 +6,7 @@
 
 #include "gsvm_igt.h"
 #include "gsvm_proc.h"
+#include "gsvm_waiter.h"
 #include "shared.h"
 
 static void wrap_around(void)
@@ -250,7 +251,7 @@ static void sleeper_loop(void *arg)
 {
 	struct sleeper *w = arg;
 	struct drm_gsvm_wait args = wait_args(w->q, w->s, DRM_GSVM_WAIT_LT, w->value + 1,
-					      gsvm_deadline(60000));
+					      gsvm_deadline(gsvm_patience_ms()));
 
 	igt_gsvm_wait(w->q->fd, &args, 0);
 	gsvm_assert(args.observed <= w->value, "woken at %lld, waited for %lld\n",
@@ -316,27 +317,6 @@ static void wait_woken(void)
 	queue_close(q);
 }
 
-/**
- * struct orphan - a thread whose WAIT loses what it waits for
- */
-struct orphan {
-	struct queue *q;
-	struct gsvm_signal *s;
-	uint32_t queue_id;
-	int ret;
-	struct thread thread;
-};
-
-static void orphan_loop(void *arg)
-{
-	struct orphan *w = arg;
-	struct drm_gsvm_wait args = wait_args(w->q, w->s, DRM_GSVM_WAIT_EQ, 0,
-					      gsvm_deadline(60000));
-
-	args.queue_id = w->queue_id;
-	w->ret = gsvm_ioctl(w->q->fd, DRM_IOCTL_GSVM_WAIT, &args);
-}
-
 /* Its queue, its VM or both are destroyed while a thread sleeps. */
 static void wait_orphaned(void)
 {
@@ -348,17 +328,19 @@ static void wait_orphaned(void)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct queue *q = queue_open();
 		struct gsvm_signal *s = map_shared(PAGE);
-		struct orphan w = { .q = q, .s = s, .queue_id = cases[i].with_queue ? q->id : 0 };
+		struct waiter w = {
+			.q = q, .signal = s, .queue_id = cases[i].with_queue ? q->id : 0,
+		};
 
 		s->value = 1;
-		gsvm_thread(&w.thread, orphan_loop, &w);
+		waiter_start(&w);
 		while (!__atomic_load_n(&s->irq, __ATOMIC_ACQUIRE))
 			gsvm_pace();
 		if (cases[i].vm)
 			igt_gsvm_vm_destroy(q->fd, q->vm, 0);
 		else
 			igt_gsvm_queue_destroy(q->fd, q->id, 0);
-		gsvm_thread_join(&w.thread);
+		waiter_end(&w);
 		gsvm_assert(w.ret == cases[i].ret, "case %u: WAIT gave %s\n", i,
 			    strerror(w.ret));
 		gpu_close_all();

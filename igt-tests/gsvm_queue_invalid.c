@@ -112,7 +112,7 @@ static void start_unmapped(void)
 	const struct sched_param none = {};
 	int i, fd = gpu_open(0);
 	struct drm_gsvm_queue_create args = good_queue(fd);
-	int64_t end = gsvm_deadline(120000);
+	int64_t end = gsvm_deadline(gsvm_patience_ms());
 	struct drm_gsvm_queue_query r = {};
 
 	args.ring = user_end() - RING_PACKETS * GSVM_PACKET_SIZE;

@@ -3,7 +3,8 @@
  * Memory that the GPU uses is reclaimed like any other, and what the GPU wrote
  * survives. A page is dropped without being written out when nobody says that
  * it is dirty: several of these tests put a page that the kernel takes for
- * clean under the GPU, and let it write.
+ * clean under the GPU, and let it write. The VMs here leave memory where it is:
+ * gsvm_vram_mm.c and gsvm_vram_change.c do the like with what is in VRAM.
  */
 #include <stdio.h>
 #include <sys/stat.h>
@@ -23,7 +24,7 @@ static void need_swap(void)
 static struct queue *queue_with_swap(void)
 {
 	need_swap();
-	return queue_open();
+	return queue_open_system();
 }
 
 static void out(char *p, size_t size)
@@ -212,7 +213,7 @@ static void during_job(void)
 	int i;
 
 	need_swap();
-	counter_start(&c, "pump", p, PAGE, CTL_ITEMS);
+	counter_start_system(&c, "pump", p, PAGE, CTL_ITEMS);
 	for (i = 0; i < 12; i++) {
 		counter_await(&c, i * 7 % CTL_ITEMS);
 		gsvm_sys(madvise(p, SIZE, MADV_PAGEOUT));
@@ -259,7 +260,7 @@ static void cgroup_pressure(void)
 
 		snprintf(text, sizeof(text), "%d", getpid());
 		gsvm_assert(write_text(CGROUP "/cgroup.procs", text), "cannot join the cgroup\n");
-		q = queue_open();
+		q = queue_open_system();
 		p = map_anon(size);
 		/* What the first pass wrote is in swap when the second one comes to it. */
 		add_stepwise(q, p, pages, 1);

@@ -8,7 +8,8 @@
  * The changes are of three kinds:
  *
  * - *Transparent*: what the kernel may do to a page without anybody noticing
- *   (migration, swap, compaction, copy-on-write, huge pages made and split).
+ *   (migration, also to VRAM and back, swap, compaction, copy-on-write, huge
+ *   pages made and split).
  *   The GPU goes on reading and writing, and no increment may get lost.
  * - *Replacements*: another page comes to the same address in one step. The GPU
  *   goes on; what is taken away must not change any more, what is new must be
@@ -62,6 +63,8 @@ static const struct change all_changes[] = {
 	{ "migrate-pages", change_migrate_pages, 1, two_nodes },
 	{ "compact", change_compact, 1, NULL },
 	{ "soft-dirty", change_soft_dirty, 2, has_soft_dirty },
+	{ "prefetch", change_prefetch, 12, NULL },
+	{ "policy", change_policy, 2, NULL },
 	{ "collapse", change_collapse, 3, NULL },
 	{ "split", change_split, 6, NULL },
 	{ "fork", change_fork, 4, NULL },
@@ -338,13 +341,13 @@ static void go_on(unsigned int seconds)
 	}
 }
 
-static void run_changes(unsigned int seconds, uint64_t seed)
+static void run_changes(struct queue *q, unsigned int seconds, uint64_t seed)
 {
 	uint64_t args[] = { 0, THREADS * CELLS, ITEMS };
 	struct gsvm_signal *job;
 	unsigned int i;
 
-	queue = queue_open();
+	queue = q;
 	set_up(seed);
 	args[0] = U(stress);
 	/* In groups that are few enough for every core to have some. */
@@ -369,8 +372,9 @@ static void run_changes(unsigned int seconds, uint64_t seed)
 	queue_close(queue);
 }
 
-/* @names: of the changes, NULL at the end; all: "all". */
-static void stress_with(const char *const *names, unsigned int seconds)
+/* @open: makes the queue; @names: of the changes, NULL at the end; all: "all". */
+static void stress_with(struct queue *(*open)(void), const char *const *names,
+			unsigned int seconds)
 {
 	uint64_t seed;
 	unsigned int i, n = 0;
@@ -395,36 +399,38 @@ static void stress_with(const char *const *names, unsigned int seconds)
 	}
 	changes[n] = NULL;
 	printf("%u s, GSVM_STRESS_SEED=%llu\n", seconds, (ull)seed);
-	run_changes(seconds, seed);
+	run_changes(open(), seconds, seed);
 }
 
 #define SHORT_SECONDS	10
 
-#define STRESS(function, ...)							\
+#define STRESS(function, open, ...)							\
 	static void function(void)						\
 	{									\
 		static const char *const names[] = { __VA_ARGS__, NULL };	\
 		unsigned int limit = number("GSVM_STRESS_SECONDS", SHORT_SECONDS);	\
 										\
-		stress_with(names, limit < SHORT_SECONDS ? limit : SHORT_SECONDS);	\
+		stress_with(open, names, limit < SHORT_SECONDS ? limit : SHORT_SECONDS);	\
 	}
 
-STRESS(stress_replace, "map-over", "mremap-over", "mremap-dontunmap")
-STRESS(stress_discard, "dontneed", "punch-hole", "map-over", "mremap-over")
-STRESS(stress_unmap, "unmap", "move-away", "map-over")
-STRESS(stress_protect, "protect-none", "protect-read", "unmap")
-STRESS(stress_fork, "fork", "rewrite", "unmap")
-STRESS(stress_pageout, "pageout", "rewrite", "map-over")
-STRESS(stress_migrate, "move-pages", "migrate-pages", "rewrite")
-STRESS(stress_compact, "compact", "unmap", "rewrite")
-STRESS(stress_huge, "collapse", "split", "pageout")
-STRESS(stress_ksm, "ksm", "rewrite")
-STRESS(stress_soft_dirty, "soft-dirty", "rewrite", "map-over")
-STRESS(stress_wild, "wild", "unmap")
+/* What moves pages of system memory must find some there. */
+STRESS(stress_replace, queue_open, "map-over", "mremap-over", "mremap-dontunmap")
+STRESS(stress_discard, queue_open, "dontneed", "punch-hole", "map-over", "mremap-over")
+STRESS(stress_unmap, queue_open, "unmap", "move-away", "map-over")
+STRESS(stress_protect, queue_open, "protect-none", "protect-read", "unmap")
+STRESS(stress_fork, queue_open, "fork", "rewrite", "unmap")
+STRESS(stress_pageout, queue_open_system, "pageout", "rewrite", "map-over")
+STRESS(stress_migrate, queue_open_system, "move-pages", "migrate-pages", "rewrite")
+STRESS(stress_compact, queue_open_system, "compact", "unmap", "rewrite")
+STRESS(stress_huge, queue_open, "collapse", "split", "pageout")
+STRESS(stress_ksm, queue_open_system, "ksm", "rewrite")
+STRESS(stress_soft_dirty, queue_open, "soft-dirty", "rewrite", "map-over")
+STRESS(stress_vram, queue_open, "prefetch", "policy", "rewrite", "map-over", "fork", "split")
+STRESS(stress_wild, queue_open, "wild", "unmap")
 
 static void stress_all(void)
 {
-	stress_with(NULL, number("GSVM_STRESS_SECONDS", 600));
+	stress_with(queue_open, NULL, number("GSVM_STRESS_SECONDS", 600));
 }
 
 static const struct gsvm_subtest tests[] = {
@@ -439,6 +445,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "huge", stress_huge, "huge pages are made and split" },
 	{ "ksm", stress_ksm, "equal pages are merged" },
 	{ "soft-dirty", stress_soft_dirty, "soft-dirty tracking" },
+	{ "vram", stress_vram, "pages move to VRAM and back" },
 	{ "wild", stress_wild, "jobs that lose their page while they write" },
 	{ "all", stress_all, "all of these, for a long time" },
 };

@@ -11,6 +11,7 @@
 
 #include "gsvm_igt.h"
 #include "gsvm_proc.h"
+#include "gsvm_waiter.h"
 #include "shared.h"
 
 #define PAGES	16
@@ -293,7 +294,7 @@ static void many_held(void)
 	struct uffdio_copy copy = {
 		.dst = U(p), .src = U(content), .len = MANY * PAGE,
 	};
-	int64_t end = gsvm_deadline(180000);
+	int64_t end = gsvm_deadline(gsvm_patience_ms());
 	struct drm_gsvm_vm_query v;
 	unsigned int round = 0;
 	struct gsvm_signal *job;
@@ -322,31 +323,6 @@ static void many_held(void)
 	queue_close(q);
 }
 
-/**
- * struct waiter - a thread in WAIT, on a value that does not come
- * @deadline: its end
- */
-struct waiter {
-	struct queue *q;
-	struct gsvm_signal *signal;
-	int64_t deadline;
-	uint64_t done;
-	int ret;
-	struct thread thread;
-};
-
-static void waiter_loop(void *arg)
-{
-	struct waiter *w = arg;
-	struct drm_gsvm_wait wait = {
-		.vm_id = w->q->vm, .addr = U(w->signal), .value = 0, .op = DRM_GSVM_WAIT_EQ,
-		.timeout_ns = w->deadline,
-	};
-
-	w->ret = gsvm_ioctl(w->q->fd, DRM_IOCTL_GSVM_WAIT, &wait);
-	gsvm_poke(&w->done, 1);
-}
-
 /* Whether the waiter was inside of its look when its time ran out. */
 static bool wait_late_try(struct queue *q, unsigned int ms)
 {
@@ -358,7 +334,7 @@ static bool wait_late_try(struct queue *q, unsigned int ms)
 	uffd_open(&h, p, UFFDIO_REGISTER_MODE_MISSING, 0);
 	h.hold = 1;
 	handler_start(&h, 30);
-	gsvm_thread(&w.thread, waiter_loop, &w);
+	waiter_start(&w);
 	gsvm_await(&h.held, 1, "the request for an interrupt");
 	answer_missing(&h, 0);
 	while (__atomic_load_n(&w.signal->irq, __ATOMIC_ACQUIRE) != 1)
@@ -373,8 +349,7 @@ static bool wait_late_try(struct queue *q, unsigned int ms)
 		gsvm_pace();
 	answer_missing(&h, 0);
 	gsvm_await(&w.done, 1, "the end of WAIT");
-	gsvm_thread_join(&w.thread);
-	gsvm_assert_eq(w.ret, ETIME, "WAIT");
+	gsvm_assert_eq(waiter_end(&w), ETIME, "WAIT");
 	handler_end(&h);
 	gsvm_sys(munmap(p, SIZE));
 	return inside;

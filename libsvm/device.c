@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -22,6 +23,12 @@ static int sys_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 {
 	(void)ctx;
 	return drmIoctl(fd, request, arg) ? -errno : 0;
+}
+
+static int sys_ioctl_once(void *ctx, int fd, unsigned long request, void *arg)
+{
+	(void)ctx;
+	return ioctl(fd, request, arg) ? -errno : 0;
 }
 
 static void *sys_map(void *ctx, int fd, uint64_t offset)
@@ -40,6 +47,7 @@ static void sys_unmap(void *ctx, void *page)
 
 static const struct gsvm_sys sys_kernel = {
 	.ioctl = sys_ioctl,
+	.ioctl_once = sys_ioctl_once,
 	.map = sys_map,
 	.unmap = sys_unmap,
 };
@@ -47,6 +55,11 @@ static const struct gsvm_sys sys_kernel = {
 int gsvm_device_ioctl(const struct gsvm_device *device, unsigned long request, void *arg)
 {
 	return device->sys.ioctl(device->sys.ctx, device->fd, request, arg);
+}
+
+int gsvm_device_ioctl_once(const struct gsvm_device *device, unsigned long request, void *arg)
+{
+	return device->sys.ioctl_once(device->sys.ctx, device->fd, request, arg);
 }
 
 static bool is_gsvm(int fd)
@@ -171,6 +184,19 @@ static int query(const struct gsvm_device *device, uint32_t param, uint64_t *val
 	return ret;
 }
 
+/* A driver from before memory could move has no GPU_ID, and needs none. */
+static int query_gpu_id(struct gsvm_device *device)
+{
+	uint64_t id = 0;
+	int ret = query(device, DRM_GSVM_PARAM_GPU_ID, &id);
+
+	if (ret == -EINVAL)
+		ret = 0;
+	if (!ret)
+		device->info.gpu_id = (uint32_t)id;
+	return ret;
+}
+
 static int query_info(struct gsvm_device *device)
 {
 	struct gsvm_device_info *info = &device->info;
@@ -200,6 +226,8 @@ static int query_info(struct gsvm_device *device)
 	ret = query(device, DRM_GSVM_PARAM_VRAM_SIZE, &info->vram_size);
 	if (!ret)
 		ret = query(device, DRM_GSVM_PARAM_QUEUE_FORMATS, &formats);
+	if (!ret)
+		ret = query_gpu_id(device);
 	if (ret)
 		return ret;
 	info->size = sizeof(*info);
@@ -308,4 +336,21 @@ gsvm_public int gsvm_device_time(struct gsvm_device *device, uint64_t *time_ns)
 	if (!device || !time_ns)
 		return -EINVAL;
 	return query(device, DRM_GSVM_PARAM_TIMESTAMP, time_ns);
+}
+
+gsvm_public int gsvm_device_vram(struct gsvm_device *device, struct gsvm_vram_stats *stats)
+{
+	struct gsvm_vram_stats known = { .size = sizeof(known) };
+	int ret;
+
+	if (!device || !stats)
+		return -EINVAL;
+	known.total = device->info.vram_size;
+	ret = query(device, DRM_GSVM_PARAM_VRAM_FREE, &known.free);
+	if (!ret)
+		ret = query(device, DRM_GSVM_PARAM_VRAM_EVICTED, &known.pages_evicted);
+	/* What this driver cannot say is not the caller's mistake. */
+	if (ret == -EINVAL)
+		return -EOPNOTSUPP;
+	return ret ? ret : gsvm_copy_out(stats, stats->size, &known, sizeof(known));
 }

@@ -62,6 +62,8 @@ struct gsvm_signal;
  * @group_memory: bytes of memory shared by a work-group
  * @private_memory: bytes of private memory (stack) per work-item
  * @max_queues: queues per VM
+ * @gpu_id: this GPU in what gsvm_vm_residency() writes
+ * @reserved: zero
  */
 struct gsvm_device_info {
 	size_t size;
@@ -74,6 +76,22 @@ struct gsvm_device_info {
 	uint32_t group_memory;
 	uint32_t private_memory;
 	uint32_t max_queues;
+	uint32_t gpu_id;
+	uint32_t reserved;
+};
+
+/**
+ * struct gsvm_vram_stats - how the GPU's own memory is used, by all processes
+ * @size: set by the caller: sizeof(struct gsvm_vram_stats)
+ * @total: bytes that there are
+ * @free: bytes that nobody uses now
+ * @pages_evicted: 4 KiB pages ever moved out for want of VRAM
+ */
+struct gsvm_vram_stats {
+	size_t size;
+	uint64_t total;
+	uint64_t free;
+	uint64_t pages_evicted;
 };
 
 int gsvm_device_count(void);
@@ -84,6 +102,7 @@ int gsvm_device_close(struct gsvm_device *device);
 int gsvm_device_fd(const struct gsvm_device *device);
 int gsvm_device_query(struct gsvm_device *device, struct gsvm_device_info *info);
 int gsvm_device_time(struct gsvm_device *device, uint64_t *time_ns);
+int gsvm_device_vram(struct gsvm_device *device, struct gsvm_vram_stats *stats);
 
 /* ---- Address spaces ------------------------------------------------------- */
 
@@ -103,6 +122,10 @@ int gsvm_device_time(struct gsvm_device *device, uint64_t *time_ns);
  * @pages_dirtied: 4 KiB pages that the GPU had written when they left
  * @metadata_bytes: kernel memory that mirroring takes now
  * @bytes_migrated: bytes copied between memories
+ * @pages_to_vram: 4 KiB pages that moved to VRAM
+ * @pages_to_system: those that came back because the CPU or a prefetch wanted them
+ * @bounces: times that a block was left where it was because it went to and fro, or
+ *	because VRAM is short and little of it was used
  */
 struct gsvm_vm_stats {
 	size_t size;
@@ -119,12 +142,67 @@ struct gsvm_vm_stats {
 	uint64_t pages_dirtied;
 	uint64_t metadata_bytes;
 	uint64_t bytes_migrated;
+	uint64_t pages_to_vram;
+	uint64_t pages_to_system;
+	uint64_t bounces;
 };
 
 int gsvm_vm_create(struct gsvm_device *device, struct gsvm_vm **vm);
 int gsvm_vm_destroy(struct gsvm_vm *vm);
 int gsvm_vm_query(struct gsvm_vm *vm, struct gsvm_vm_stats *stats);
 uint32_t gsvm_vm_handle(const struct gsvm_vm *vm);
+
+/* ---- Where memory is ------------------------------------------------------ */
+
+/**
+ * enum gsvm_migration - when a fault of the GPU moves memory to its VRAM
+ * @GSVM_MIGRATE_NEVER: not at all; the GPU reaches it where it is
+ * @GSVM_MIGRATE_FIRST: at the first fault in a block of 2 MiB; the default
+ * @GSVM_MIGRATE_SECOND: at the second
+ */
+enum gsvm_migration {
+	GSVM_MIGRATE_NEVER = 0,
+	GSVM_MIGRATE_FIRST = 1,
+	GSVM_MIGRATE_SECOND = 2,
+};
+
+/**
+ * enum gsvm_region - a kind of memory
+ * @GSVM_REGION_SYSTEM: the machine's
+ * @GSVM_REGION_VRAM: the own memory of the VM's GPU
+ */
+enum gsvm_region {
+	GSVM_REGION_SYSTEM = 0,
+	GSVM_REGION_VRAM = 1,
+};
+
+/* What gsvm_vm_residency() writes for each page of 4 KiB. */
+/** GSVM_PAGE_WHERE - mask of the place, one of the next four */
+#define GSVM_PAGE_WHERE		0xffu
+/** GSVM_PAGE_ABSENT - no page: never touched, swapped out or not mapped */
+#define GSVM_PAGE_ABSENT	0u
+/** GSVM_PAGE_SYSTEM - in system memory */
+#define GSVM_PAGE_SYSTEM	1u
+/** GSVM_PAGE_VRAM - in the VRAM of the GPU that GSVM_PAGE_GPU() says */
+#define GSVM_PAGE_VRAM		2u
+/** GSVM_PAGE_MOVING - its block is on the way */
+#define GSVM_PAGE_MOVING	3u
+/** GSVM_PAGE_WRITE - the process may write to it without a fault */
+#define GSVM_PAGE_WRITE		(1u << 8)
+/** GSVM_PAGE_HUGE - part of a page of 2 MiB */
+#define GSVM_PAGE_HUGE		(1u << 9)
+/** GSVM_PAGE_GPU - gpu_id of the GPU in whose VRAM a page is */
+#define GSVM_PAGE_GPU(word)	((uint32_t)(word) >> 16)
+
+/* Where residency words go: one per page that the bytes touch. */
+/** GSVM_PAGES - pages of 4 KiB that bytes from start on lie in */
+#define GSVM_PAGES(start, bytes)						\
+	((size_t)((((uintptr_t)(start) & 4095) + (uintptr_t)(bytes) + 4095) / 4096))
+
+int gsvm_vm_set_migration(struct gsvm_vm *vm, enum gsvm_migration when);
+int gsvm_vm_prefetch(struct gsvm_vm *vm, const void *start, size_t bytes, enum gsvm_region region,
+		     struct gsvm_signal *signal, uint64_t *moved);
+int gsvm_vm_residency(struct gsvm_vm *vm, const void *start, size_t bytes, uint32_t *pages);
 
 /* ---- Programs ------------------------------------------------------------- */
 
@@ -212,6 +290,8 @@ void gsvm_signal_set(struct gsvm_signal *signal, int64_t value);
 void gsvm_signal_times(const struct gsvm_signal *signal, uint64_t *start_ns, uint64_t *end_ns);
 int gsvm_signal_wait(struct gsvm_signal *signal, struct gsvm_queue *queue,
 		     enum gsvm_condition condition, int64_t value, int64_t timeout_ns);
+int gsvm_vm_wait(struct gsvm_vm *vm, struct gsvm_signal *signal, enum gsvm_condition condition,
+		 int64_t value, int64_t timeout_ns);
 
 /* ---- Queues --------------------------------------------------------------- */
 

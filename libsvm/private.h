@@ -34,6 +34,8 @@
 struct gsvm_sys {
 	/* 0 or a negative errno; restarts interrupted calls. */
 	int (*ioctl)(void *ctx, int fd, unsigned long request, void *arg);
+	/* The same for calls that a signal handler is to end: they are not restarted. */
+	int (*ioctl_once)(void *ctx, int fd, unsigned long request, void *arg);
 	/* Map one doorbell page; NULL and errno. */
 	void *(*map)(void *ctx, int fd, uint64_t offset);
 	void (*unmap)(void *ctx, void *page);
@@ -98,6 +100,7 @@ struct gsvm_queue {
 /* device.c */
 int gsvm_device_init(const struct gsvm_sys *sys, int fd, struct gsvm_device **out);
 int gsvm_device_ioctl(const struct gsvm_device *device, unsigned long request, void *arg);
+int gsvm_device_ioctl_once(const struct gsvm_device *device, unsigned long request, void *arg);
 
 /* vm.c */
 static inline bool gsvm_vm_owned(const struct gsvm_vm *vm)
@@ -110,9 +113,9 @@ int gsvm_vm_doorbell(struct gsvm_vm *vm, uint64_t offset, void **page);
 /* queue.c: 0, or -EIO when the queue is dead, or why that is not known */
 int gsvm_queue_check(struct gsvm_queue *queue);
 
-/* signal.c: wait without spinning, absolute time */
-int gsvm_wait(struct gsvm_queue *queue, struct gsvm_signal *signal, uint32_t op, int64_t value,
-	      int64_t deadline_ns);
+/* signal.c: wait without spinning, absolute time; queue_id 0: for no queue's work */
+int gsvm_wait(const struct gsvm_vm *vm, uint32_t queue_id, struct gsvm_signal *signal, uint32_t op,
+	      int64_t value, int64_t deadline_ns);
 int64_t gsvm_deadline(int64_t timeout_ns);
 
 /* program.c */

@@ -119,16 +119,16 @@ int64_t gsvm_deadline(int64_t timeout_ns)
 	return deadline;
 }
 
-int gsvm_wait(struct gsvm_queue *queue, struct gsvm_signal *signal, uint32_t op, int64_t value,
-	      int64_t deadline_ns)
+int gsvm_wait(const struct gsvm_vm *vm, uint32_t queue_id, struct gsvm_signal *signal, uint32_t op,
+	      int64_t value, int64_t deadline_ns)
 {
 	struct drm_gsvm_wait arg = {
-		.vm_id = queue->vm->id,
+		.vm_id = vm->id,
 		.addr = (uintptr_t)signal,
 		.value = value,
 		.timeout_ns = deadline_ns,
 		.op = op,
-		.queue_id = queue->id,
+		.queue_id = queue_id,
 	};
 	int i, ret;
 
@@ -137,21 +137,37 @@ int gsvm_wait(struct gsvm_queue *queue, struct gsvm_signal *signal, uint32_t op,
 			return 0;
 		cpu_relax();
 	}
-	ret = gsvm_device_ioctl(queue->vm->device, DRM_IOCTL_GSVM_WAIT, &arg);
+	ret = gsvm_device_ioctl(vm->device, DRM_IOCTL_GSVM_WAIT, &arg);
 	/* The driver saw the value, but only a look of our own is an acquire. */
 	if (!ret)
 		(void)gsvm_signal_value(signal);
 	return ret;
 }
 
-gsvm_public int gsvm_signal_wait(struct gsvm_signal *signal, struct gsvm_queue *queue,
-				 enum gsvm_condition condition, int64_t value, int64_t timeout_ns)
+static int check_and_wait(const struct gsvm_vm *vm, uint32_t queue_id, struct gsvm_signal *signal,
+			  enum gsvm_condition condition, int64_t value, int64_t timeout_ns)
 {
-	if (!signal || !queue || (uintptr_t)signal % GSVM_SIGNAL_SIZE)
+	if (!signal || (uintptr_t)signal % GSVM_SIGNAL_SIZE)
 		return -EINVAL;
 	if ((unsigned int)condition > GSVM_GREATER_EQUAL)
 		return -EINVAL;
-	if (!gsvm_vm_owned(queue->vm))
+	if (!gsvm_vm_owned(vm))
 		return -EPERM;
-	return gsvm_wait(queue, signal, condition, value, gsvm_deadline(timeout_ns));
+	return gsvm_wait(vm, queue_id, signal, condition, value, gsvm_deadline(timeout_ns));
+}
+
+gsvm_public int gsvm_signal_wait(struct gsvm_signal *signal, struct gsvm_queue *queue,
+				 enum gsvm_condition condition, int64_t value, int64_t timeout_ns)
+{
+	if (!queue)
+		return -EINVAL;
+	return check_and_wait(queue->vm, queue->id, signal, condition, value, timeout_ns);
+}
+
+gsvm_public int gsvm_vm_wait(struct gsvm_vm *vm, struct gsvm_signal *signal,
+			     enum gsvm_condition condition, int64_t value, int64_t timeout_ns)
+{
+	if (!vm)
+		return -EINVAL;
+	return check_and_wait(vm, 0, signal, condition, value, timeout_ns);
 }

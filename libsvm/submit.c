@@ -129,7 +129,7 @@ static int wait_marker(struct gsvm_queue *queue, uint64_t marker, bool written, 
 
 	pthread_mutex_unlock(&queue->lock);
 	if (written)
-		ret = gsvm_wait(queue, &queue->shared->room, GSVM_LESS, -(int64_t)marker,
+		ret = gsvm_wait(queue->vm, queue->id, &queue->shared->room, GSVM_LESS, -(int64_t)marker,
 				deadline);
 	else
 		ret = wait_index(queue, deadline);
@@ -398,7 +398,7 @@ gsvm_public int gsvm_queue_finish(struct gsvm_queue *queue, int64_t timeout_ns)
 	packet.barrier.signal = (uintptr_t)&queue->shared->idle;
 	ret = submit_until(queue, &packet, 0, &number, deadline);
 	if (!ret)
-		ret = gsvm_wait(queue, &queue->shared->idle, GSVM_LESS, -(int64_t)number,
+		ret = gsvm_wait(queue->vm, queue->id, &queue->shared->idle, GSVM_LESS, -(int64_t)number,
 				deadline);
 	return ret;
 }

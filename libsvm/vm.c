@@ -148,6 +148,9 @@ gsvm_public int gsvm_vm_query(struct gsvm_vm *vm, struct gsvm_vm_stats *stats)
 		.pages_dirtied = arg.pages_dirtied,
 		.metadata_bytes = arg.metadata_bytes,
 		.bytes_migrated = arg.bytes_migrated,
+		.pages_to_vram = arg.pages_to_vram,
+		.pages_to_system = arg.pages_to_system,
+		.bounces = arg.bounces,
 	};
 	return gsvm_copy_out(stats, stats->size, &known, sizeof(known));
 }

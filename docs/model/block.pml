@@ -24,7 +24,7 @@ inline block_take(k, event)
 {
 	if
 	/* @drm gsvm_pte_zap */
-	:: event == ZAP && ent[k].valid ->
+	:: event != PROTECT && ent[k].valid ->
 		took_ = 1;
 #ifdef BREAK_DIRTY_RACE
 		/* Read earlier, not exchanged; see invalidate_start(). */
@@ -136,7 +136,12 @@ inline block_settle(k)
 inline invalidate_start(k, event)
 {
 	atomic {
+#if defined(WHOLE) && !defined(BREAK_GUARD_NO_WAIT)
+		/* @drm gsvm_guard_wait: it lets go of the lock and looks again. */
+		!blk[k].lock && !(event == ZAP && blk[k].guard && blk[k].guard != _pid) ->
+#else
 		!blk[k].lock ->
+#endif
 		blk[k].lock = 1;
 #ifdef BREAK_FINISH_OWN_ONLY
 		own_ = blk[k].flush;
@@ -149,7 +154,7 @@ inline invalidate_start(k, event)
 		zd_ = ent[k].written
 #else
 		if
-		:: ent[k].valid && event == ZAP -> tlb_add(k)
+		:: ent[k].valid && event != PROTECT -> tlb_add(k)
 		:: else
 		fi;
 		tk_ = blk[k].flush;

@@ -37,6 +37,11 @@
 #define MIGRATES(c)	true	/* faults of this core move pages to VRAM */
 #endif
 
+/*
+ * WHOLE, if a scenario defines it: the pages of VRAM are 2 MiB pages, with all that
+ * keeps them from being unmapped on their way out. They are small ones else.
+ */
+
 #define NF	(NRAM + NVRAM)
 #define NK	(NG * NB)		/* mirrored blocks, k = g * NB + b */
 #define K(g, b)	((g) * NB + (b))

@@ -5,7 +5,7 @@ proctype disturb(byte b)
 	MM_LOCALS;
 
 	mmap_read_lock(PARENT);
-	mn_start(PARENT, b, b, ZAP);
+	mn_start(PARENT, b, b, REPLACE);	/* MMU_NOTIFY_PROTECTION_VMA */
 	mn_end(PARENT);
 	mmap_read_unlock(PARENT)
 }

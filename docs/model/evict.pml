@@ -3,7 +3,7 @@
  * Eviction: by frame, through the reverse map, without any lock of a process.
  */
 
-/* In an atomic sequence: it counts for the block that has it. */
+/* @drm gsvm_policy_evicted: in an atomic sequence, it counts for the block that has it. */
 inline evict_bounce(v)
 {
 	j_ = 0;
@@ -19,7 +19,7 @@ inline evict_bounce(v)
 	j_ = 0
 }
 
-/* @plan gsvm_evict_block: no lock held. */
+/* @drm gsvm_evict_reserve, gsvm_evict_chunk: no lock held. */
 inline evict_block(v)
 {
 	/* @mm migrate_device_pfns */

@@ -22,7 +22,10 @@ proctype service(byte c)
 end:	do
 	:: atomic { faults[c]?b,wr,t -> k = K(c % NG, b) }
 #if NVRAM
-		/* One attempt per record, and not for a block that comes and goes. */
+		/*
+		 * @drm gsvm_policy_wants_vram: one attempt per record, and not for a
+		 * block that comes and goes.
+		 */
 		if
 		:: MIGRATES(c) && GPU_OF(k) == 0 && bounces[b] < BOUNCES && pte[b].kind != DEV ->
 			migrate_to_vram(b)

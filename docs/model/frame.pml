@@ -11,6 +11,9 @@ typedef frame {
 	bit lock;	/* folio lock */
 	bit dirty;	/* folio flag */
 	byte dma;	/* IOMMU mappings made for GPU entries */
+#ifdef WHOLE
+	bit small;	/* was a 2 MiB page, and has been split */
+#endif
 };
 frame fr[NF];
 
@@ -27,6 +30,9 @@ inline frame_alloc(f, lo, hi, locked)
 		:: f < hi ->
 			fr[f].ref = 1;
 			fr[f].lock = locked;
+#ifdef WHOLE
+			fr[f].small = 0;
+#endif
 			fr[f].dirty = 0
 		:: else -> f = NOFRAME
 		fi
@@ -36,6 +42,7 @@ inline frame_alloc(f, lo, hi, locked)
 /* @mm folio_put: inside an atomic sequence. */
 inline frame_put(f)
 {
+	CHECK(freed_use, fr[f].ref);
 	fr[f].ref--;
 	if
 	:: fr[f].ref == 0 ->

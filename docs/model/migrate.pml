@@ -9,7 +9,10 @@ byte bounces[NB];	/* how often a block was taken out of VRAM */
 bit mutex;	/* taken by a service that looks, and by migrate_to_ram() */
 #endif
 
-/* @plan gsvm_copy_submit, gsvm_copy_wait: the source may change meanwhile. */
+/*
+ * @drm gsvm_xfer_add, gsvm_xfer_go, gsvm_xfer_wait, gsvm_copy_submit,
+ * gsvm_copy_wait: the source may change meanwhile.
+ */
 inline copy(to, from)
 {
 	atomic {
@@ -26,7 +29,7 @@ inline copy(to, from)
 	}
 }
 
-/* In an atomic sequence: one more move out of VRAM. */
+/* @drm gsvm_policy_came_back: in an atomic sequence, one more move out of VRAM. */
 inline bounce(b)
 {
 #ifndef BREAK_NO_BOUNCE_LIMIT
@@ -36,7 +39,10 @@ inline bounce(b)
 #endif
 }
 
-/* @plan gsvm_migrate_to_vram: no lock held. */
+/*
+ * @drm gsvm_migrate_fault, gsvm_move_reserve, gsvm_move_in_begin,
+ * gsvm_move_in_end: no lock held that others need.
+ */
 inline migrate_to_vram(b)
 {
 	frame_alloc(dst_, NRAM, NF, 1);
@@ -89,7 +95,10 @@ inline migrate_to_vram(b)
 	fi
 }
 
-/* @plan gsvm_migrate_to_ram: by do_swap_page(); mmap_lock, page lock, reference held. */
+/*
+ * @drm gsvm_migrate_to_ram, gsvm_move_out: by do_swap_page(); mmap_lock, page lock,
+ * reference held.
+ */
 inline migrate_to_ram(m, b, home)
 {
 #ifdef BREAK_MIGRATE_MUTEX
@@ -99,7 +108,30 @@ inline migrate_to_ram(m, b, home)
 	frame_alloc(dst_, 0, NRAM, 1);
 	copy(dst_, home);
 #endif
+#ifdef WHOLE
+	/* @drm gsvm_move_out_access: what was a 2 MiB page when it was found. */
+	if
+	:: atomic { !fr[home].small -> skip }
+		guard_take_folio(m, b, home);
+		if
+		:: whole_
+		:: else -> split_later(m)
+		fi
+	:: atomic { fr[home].small -> skip }
+	fi;
+#ifdef BREAK_GUARD_LATE
+	/* Guarded when there is a migration entry already. */
+	guard_drop(b);
+	whole_ = 1;
+#endif
+	if
+	:: whole_ || fr[home].small ->
+#endif
 	migrate_vma_setup(m, b, 0, home);
+#if defined(WHOLE) && defined(BREAK_GUARD_LATE)
+	whole_ = 0;
+	guard_begin(m, b);
+#endif
 	if
 	:: src_ != NOFRAME ->
 #ifndef BREAK_COPY_BEFORE_ZAP
@@ -112,6 +144,11 @@ inline migrate_to_ram(m, b, home)
 		migrate_finalize(1)
 	:: else
 	fi;
+#ifdef WHOLE
+		guard_drop(b)
+	:: else
+	fi;
+#endif
 #ifdef BREAK_MIGRATE_MUTEX
 	mutex = 0;
 #endif

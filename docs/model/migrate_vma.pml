@@ -4,9 +4,17 @@
  * the frame that moves (HOLE: there is none, NOFRAME: nothing moves), dst_ the
  * new one, ok_ whether MIGRATE_PFN_MIGRATE is still set after *_pages().
  */
+#ifdef WHOLE
+#define MIGRATE_LOCALS \
+	byte src_ = NOFRAME, dst_ = NOFRAME, u_, cp_, try_g_, sp_ = NOFRAME; \
+	bit ok_, whole_
+#define MOVES(f)	(whole_ || fr[f].small)
+#else
 #define MIGRATE_LOCALS \
 	byte src_ = NOFRAME, dst_ = NOFRAME, u_, cp_; \
 	bit ok_
+#define MOVES(f)	true
+#endif
 
 /* Inside an atomic sequence: @mm remove_migration_ptes */
 inline remove_migration_ptes(from, to)
@@ -70,6 +78,57 @@ inline migrate_device_unmap(extra)
 	}
 }
 
+#ifdef WHOLE
+/*
+ * @mm split_folio, migrate_vma_split_folio: inside an invalidation, and only if the
+ * page has no references but those of page tables. What is unmapped is announced
+ * as such, and is mapped again by small entries; here it stays mapped.
+ */
+inline split_folio(m, b, fault_page)
+{
+	atomic {
+		if
+		:: pte[m * NB + b].kind == DEV && !fr[pte[m * NB + b].at].small &&
+		   pte[m * NB + b].at != fault_page ->
+			sp_ = pte[m * NB + b].at;
+			fr[sp_].ref++
+		:: else
+		fi
+	}
+	if
+	:: sp_ != NOFRAME ->
+		atomic { !fr[sp_].lock -> fr[sp_].lock = 1 }
+		if
+		:: fr[sp_].ref == 1 + MAPCOUNT(sp_) && !fr[sp_].small ->
+			u_ = 0;
+			do
+			:: u_ < 2 * NB ->
+				if
+				:: MAPS(u_ / NB, u_ % NB, sp_) ->
+					mn_start(u_ / NB, u_ % NB, u_ % NB, ZAP);
+					mn_end(u_ / NB)
+				:: else
+				fi;
+				u_++
+			:: else -> break
+			od
+		:: else
+		fi;
+		atomic {
+			if
+			:: fr[sp_].ref == 1 + MAPCOUNT(sp_) -> fr[sp_].small = 1
+			:: else
+			fi;
+			frame_unlock(sp_);
+			frame_put(sp_);
+			sp_ = NOFRAME;
+			u_ = 0
+		}
+	:: else
+	fi
+}
+#endif
+
 /*
  * @mm migrate_vma_setup: mmap_lock held for reading; system says which pages
  * are selected. fault_page is locked already.
@@ -77,13 +136,20 @@ inline migrate_device_unmap(extra)
 inline migrate_vma_setup(m, b, system, fault_page)
 {
 #ifndef BREAK_SKIP_OWN
-	mn_start(m, b, b, ZAP);
+	mn_start(m, b, b, REPLACE);
+#endif
+#ifdef WHOLE
+	/* @mm migrate_vma_collect_huge_pmd: without MIGRATE_VMA_SELECT_COMPOUND */
+	if
+	:: !system && !whole_ -> split_folio(m, b, fault_page)
+	:: else
+	fi;
 #endif
 	atomic {
 		if
 		:: system && pte[m * NB + b].kind == NONE -> src_ = HOLE
 		:: (system && pte[m * NB + b].kind == RAM ||
-		    !system && pte[m * NB + b].kind == DEV) &&
+		    !system && pte[m * NB + b].kind == DEV && MOVES(pte[m * NB + b].at)) &&
 		   (pte[m * NB + b].at == fault_page || !fr[pte[m * NB + b].at].lock) ->
 			/* @mm migrate_vma_collect_pmd */
 			src_ = pte[m * NB + b].at;
@@ -110,7 +176,7 @@ inline migrate_pages(m, b, extra)
 	:: atomic { dst_ == NOFRAME -> ok_ = 0 }
 	:: dst_ != NOFRAME && src_ == HOLE ->
 		/* @mm migrate_vma_insert_page, in a second MIGRATE range */
-		mn_start(m, b, b, ZAP);
+		mn_start(m, b, b, REPLACE);
 		atomic {
 			if
 			:: pte[m * NB + b].kind == NONE ->

@@ -28,6 +28,9 @@ bit laundry[NB];	/* the page is locked, to be written out */
 	((pte[(m) * NB + (b)].kind == RAM || pte[(m) * NB + (b)].kind == DEV) && \
 	 pte[(m) * NB + (b)].at == (fr_))
 
+/* How many entries have a 2 MiB page; there is one block then. */
+#define MAPCOUNT(fr_)	(MAPS(PARENT, 0, fr_) + MAPS(CHILD, 0, fr_))
+
 /* The same, or it moves just now. */
 #define SHARES(m, b, fr_) \
 	(pte[(m) * NB + (b)].kind != NONE && pte[(m) * NB + (b)].kind != SWAP && \
@@ -189,9 +192,20 @@ inline zap_page(m, b)
 		pte_set(m, b, NONE, 0, 0, 0);
 		frame_put(f_);
 		f_ = 0
+#ifdef WHOLE
+	/* @mm zap_huge_pmd: takes an entry of a page in VRAM for one that maps it. */
+	:: pte[m * NB + b].kind == MIG && !IS_RAM(pte[m * NB + b].at) &&
+	   !fr[pte[m * NB + b].at].small ->
+		f_ = pte[m * NB + b].at;
+		pte_set(m, b, NONE, 0, 0, 0);
+		frame_put(f_);
+		f_ = 0
+#endif
 	/* A migration entry goes like that; nobody tells who migrates. */
 	:: else -> pte_set(m, b, NONE, 0, 0, 0)
 	fi;
-	now_data[b] = 0;
-	disk[b] = 0
+	if
+	:: m == PARENT -> now_data[b] = 0; disk[b] = 0
+	:: else -> child_data[b] = 0
+	fi
 }

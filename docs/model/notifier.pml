@@ -7,9 +7,10 @@
  * it was read, asleep that it was the number of an invalidation under way. That
  * is exact: nested invalidations have the same number.
  */
-/* enum mmu_notifier_event, as far as gsvm_event_keeps_pages() goes. */
-#define ZAP	0	/* MMU_NOTIFY_UNMAP, _CLEAR, _MIGRATE, _PROTECTION_VMA */
+/* enum mmu_notifier_event, as far as the driver makes a difference. */
+#define ZAP	0	/* MMU_NOTIFY_UNMAP, _CLEAR, _RELEASE */
 #define PROTECT	1	/* MMU_NOTIFY_PROTECTION_PAGE, _SOFT_DIRTY */
+#define REPLACE	2	/* MMU_NOTIFY_MIGRATE, _PROTECTION_VMA: nothing is unmapped */
 
 byte invalidating;			/* invalidations under way */
 bit in_seq[NK];			/* the block has the number of those */
@@ -20,7 +21,12 @@ typedef reader {
 	bit stale;
 	bit asleep;
 };
-reader rd[NS];
+#ifdef WHOLE
+#define NR	(NS + 10)	/* who guards a block reads as well, by its number */
+#else
+#define NR	NS
+#endif
+reader rd[NR];
 
 /* @mm mmu_interval_read_begin */
 inline read_begin(s, k)
@@ -41,7 +47,7 @@ inline set_seq(k)
 	in_seq[k] = 1;
 	i_ = 0;
 	do
-	:: i_ < NS ->
+	:: i_ < NR ->
 		if
 		:: rd[i_].on && rd[i_].looks == k && !rd[i_].asleep -> rd[i_].stale = 1
 		:: else
@@ -119,7 +125,7 @@ inline mn_end(m)
 				od;
 				i_ = 0;
 				do
-				:: i_ < NS -> rd[i_].asleep = 0; i_++
+				:: i_ < NR -> rd[i_].asleep = 0; i_++
 				:: else -> break
 				od;
 				i_ = 0

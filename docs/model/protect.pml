@@ -5,7 +5,7 @@ proctype protect(byte b)
 	MM_LOCALS;
 
 	mmap_write_lock();
-	mn_start(PARENT, b, b, ZAP);	/* MMU_NOTIFY_PROTECTION_VMA */
+	mn_start(PARENT, b, b, REPLACE);	/* MMU_NOTIFY_PROTECTION_VMA */
 	atomic {
 		read_only[b] = 1;
 		excuse_parked(b);

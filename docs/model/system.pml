@@ -21,9 +21,20 @@
 #include "migrate_vma.pml"
 #if NVRAM
 #include "migrate.pml"
+#ifdef WHOLE
+#include "guard.pml"
+#define NWORKERS	1
+#define WORKING	order
+#else
+#define NWORKERS	0
+#define WORKING	0
+#endif
 #ifdef EVICT
 #include "evict.pml"
 #endif
+#else
+#define NWORKERS	0
+#define WORKING	0
 #endif
 #include "populate.pml"
 #include "fault.pml"
@@ -50,9 +61,14 @@ init {
 			vma[b] = 1;
 #ifndef START_HOLE
 			/* A clean page, read in; writable. */
+#ifdef START_VRAM
+			frame_alloc(f_, NRAM, NF, 0);
+			pte_set(PARENT, b, DEV, f_, 1, 0);
+#else
 			frame_alloc(f_, 0, NRAM, 0);
-			fr[f_].data = 0;
 			pte_set(PARENT, b, RAM, f_, 1, 0);
+#endif
+			fr[f_].data = 0;
 #ifdef START_HUGE
 			fr[f_].dma = 1;
 			ent[b].valid = 1;
@@ -75,6 +91,9 @@ init {
 		:: b < NS -> run service(b); b++
 		:: else -> break
 		od;
+#ifdef WHOLE
+		run splitter();
+#endif
 		b = 0;
 		do
 		:: b < NC -> run core(b); b++
@@ -86,8 +105,8 @@ init {
 #endif
 		skip
 	}
-	/* All but init, devices and services. */
-	atomic { _nr_pr == 1 + NG + NS ->
+	/* All but init, devices, services and the worker. */
+	atomic { _nr_pr == 1 + NG + NS + NWORKERS && !WORKING ->
 		do
 		:: b < 2 * NB ->
 			if

@@ -18,6 +18,9 @@ batch tb[NG];
 typedef block {
 	bit lock;
 	byte flush;	/* ticket */
+#ifdef WHOLE
+	byte guard;	/* who takes a 2 MiB page out of VRAM here; 0: nobody */
+#endif
 };
 block blk[NK];
 

@@ -113,7 +113,7 @@ static void gsvm_block_test_groups(struct kunit *test)
 		wrong += !(entry[i] & GSVM_PTE_CONT);
 	KUNIT_EXPECT_EQ(test, 0, wrong);
 	/* And one is none any more when a member goes. */
-	gsvm_block_zap(run->block, 31, 32);
+	gsvm_block_zap(run->block, 31, 32, false);
 	for (i = 0; i < GSVM_BLOCK_PAGES; i++)
 		wrong += !(entry[i] & GSVM_PTE_CONT) != (i >= 16 && i < 48);
 	KUNIT_EXPECT_EQ(test, 0, wrong);
@@ -146,7 +146,7 @@ static void gsvm_block_test_rights(struct kunit *test)
 	gsvm_test_fill(&run->pages, run->pfn, 9, 9, c->how);
 	KUNIT_EXPECT_EQ(test, 0, gsvm_block_map(block, &run->pages));
 	KUNIT_EXPECT_EQ(test, c->want, block->table->pt.entry[9] & GSVM_PTE_RIGHTS);
-	gsvm_block_zap(block, 9, 9);
+	gsvm_block_zap(block, 9, 9, false);
 	gsvm_test_fill(&run->pages, run->pfn, 0, GSVM_LAST, c->how);
 	KUNIT_EXPECT_EQ(test, 0, gsvm_block_map(block, &run->pages));
 	KUNIT_EXPECT_EQ(test, GSVM_BLOCK_HUGE, block->state);
@@ -167,7 +167,7 @@ static void gsvm_block_test_folio(struct kunit *test)
 		gsvm_test_fill(&run->pages, run->pfn, page, page, 0);
 		KUNIT_EXPECT_EQ(test, 0, gsvm_block_map(block, &run->pages));
 		gsvm_test_device_writes(run->block, page, page);
-		gsvm_block_zap(block, 0, GSVM_LAST);
+		gsvm_block_zap(block, 0, GSVM_LAST, false);
 		KUNIT_EXPECT_TRUE(test, gsvm_test_pfn_dirty(run->pfn));
 		gsvm_test_pfn_clean(run->pfn);
 	}
@@ -175,7 +175,7 @@ static void gsvm_block_test_folio(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, gsvm_block_map(block, &run->pages));
 	KUNIT_EXPECT_EQ(test, GSVM_BLOCK_HUGE, block->state);
 	gsvm_test_device_writes(run->block, 0, 0);
-	gsvm_block_zap(block, 0, 0);
+	gsvm_block_zap(block, 0, 0, false);
 	KUNIT_EXPECT_TRUE(test, gsvm_test_pfn_dirty(run->pfn));
 	mutex_unlock(&block->lock);
 }
@@ -193,16 +193,16 @@ static void gsvm_block_test_stats(struct kunit *test)
 	gsvm_block_map(run->block, &run->pages);
 	gsvm_block_map(run->block, &run->pages);
 	gsvm_test_device_writes(run->block, 3, 5);
-	gsvm_block_zap(run->block, 0, 4);
+	gsvm_block_zap(run->block, 0, 4, false);
 	KUNIT_EXPECT_EQ(test, 10, atomic64_read(&stats->pages_mapped));
 	KUNIT_EXPECT_EQ(test, 5, atomic64_read(&stats->pages_now));
 	KUNIT_EXPECT_EQ(test, 2, atomic64_read(&stats->pages_dirtied));
 	KUNIT_EXPECT_EQ(test, 0, atomic64_read(&stats->huge_mapped));
-	gsvm_block_zap(run->block, 0, GSVM_LAST);
+	gsvm_block_zap(run->block, 0, GSVM_LAST, false);
 	gsvm_test_fill(&run->pages, run->pfn, 0, GSVM_LAST, 0);
 	gsvm_block_map(run->block, &run->pages);
 	gsvm_test_device_writes(run->block, 0, 0);
-	gsvm_block_zap(run->block, 0, 0);
+	gsvm_block_zap(run->block, 0, 0, false);
 	KUNIT_EXPECT_EQ(test, 522, atomic64_read(&stats->pages_mapped));
 	KUNIT_EXPECT_EQ(test, 0, atomic64_read(&stats->pages_now));
 	KUNIT_EXPECT_EQ(test, 515, atomic64_read(&stats->pages_dirtied));

@@ -347,7 +347,7 @@ static int gsvm_block_do(struct gsvm_block_run *run, const struct gsvm_block_ste
 			       s->first, s->last, s->how);
 		return gsvm_block_map(block, &run->pages);
 	case GSVM_OP_ZAP:
-		return gsvm_block_zap(block, s->first, s->last);
+		return gsvm_block_zap(block, s->first, s->last, false);
 	case GSVM_OP_PROTECT:
 		return gsvm_block_write_protect(block, s->first, s->last);
 	case GSVM_OP_BURY:
@@ -388,7 +388,7 @@ static void gsvm_block_check_entries(struct gsvm_block_run *run)
 	if (slot & GSVM_PTE_LEAF && slot & GSVM_PTE_V)
 		valid += GSVM_BLOCK_PAGES;
 	zombies += !!(slot & GSVM_PTE_SW_ZOMBIE);
-	gsvm_block_mapped(block, mapped);
+	gsvm_block_mapped(block, GSVM_PTE_R, mapped);
 
 	GSVM_RUN_EQ(run, block->nr_mapped, valid);
 	GSVM_RUN_EQ(run, block->nr_mapped, bitmap_weight(mapped, GSVM_BLOCK_PAGES));
@@ -540,7 +540,7 @@ static void gsvm_block_run_script(struct gsvm_block_run *run,
 		gsvm_block_step(run, &script->step[run->step]);
 
 	/* However it ended, nothing is left. */
-	gsvm_block_zap(block, 0, GSVM_LAST);
+	gsvm_block_zap(block, 0, GSVM_LAST, false);
 	gsvm_block_bury(block);
 	run->want_zombies = 0;
 	gsvm_block_check_entries(run);

@@ -487,7 +487,7 @@ static void gsvm_fault_test_resume(struct kunit *test)
 
 	gsvm_fault_test_slice(f);
 	for (i = 0; i < c->nr; i++)
-		bitmap_set(f->req.mapped, c->mapped[i].first,
+		bitmap_set(f->req.resume, c->mapped[i].first,
 			   c->mapped[i].end - c->mapped[i].first);
 	gsvm_fault_resume(&f->slice, &f->req);
 	KUNIT_ASSERT_EQ(test, c->nr, t->nr_log);
@@ -511,7 +511,7 @@ static void gsvm_fault_test_resume_many(struct kunit *test)
 		gsvm_fault_test_slice(f);
 		gsvm_test_log_clear(t);
 		for (i = 0; i < pieces; i++)
-			__set_bit(i * 20, f->req.mapped);
+			__set_bit(i * 20, f->req.resume);
 		gsvm_fault_resume(&f->slice, &f->req);
 		KUNIT_ASSERT_EQ(test, min(pieces, GSVM_FAULT_RESUMES), t->nr_log);
 		for (i = 0; i < t->nr_log; i++)

@@ -11,6 +11,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -29,15 +30,16 @@ struct gsvm_mirror_event_case {
 	enum mmu_notifier_event event;
 	enum gsvm_mirror_takes takes;
 	bool unmapped;		/* the block may go, when it is empty */
+	bool waits;		/* for the end of a guard */
 };
 
 static const struct gsvm_mirror_event_case gsvm_mirror_event_cases[] = {
-	{ "unmap", MMU_NOTIFY_UNMAP, GSVM_TAKES_PAGES, true },
-	{ "clear", MMU_NOTIFY_CLEAR, GSVM_TAKES_PAGES },
+	{ "unmap", MMU_NOTIFY_UNMAP, GSVM_TAKES_PAGES, true, true },
+	{ "clear", MMU_NOTIFY_CLEAR, GSVM_TAKES_PAGES, false, true },
 	{ "protection-vma", MMU_NOTIFY_PROTECTION_VMA, GSVM_TAKES_PAGES },
 	{ "protection-page", MMU_NOTIFY_PROTECTION_PAGE, GSVM_TAKES_WRITE },
 	{ "soft-dirty", MMU_NOTIFY_SOFT_DIRTY, GSVM_TAKES_WRITE },
-	{ "release", MMU_NOTIFY_RELEASE, GSVM_TAKES_PAGES, true },
+	{ "release", MMU_NOTIFY_RELEASE, GSVM_TAKES_PAGES, true, true },
 	{ "migrate", MMU_NOTIFY_MIGRATE, GSVM_TAKES_PAGES },
 	{ "exclusive", MMU_NOTIFY_EXCLUSIVE, GSVM_TAKES_PAGES },
 };
@@ -112,6 +114,23 @@ static void gsvm_mirror_test_event_empty(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, m->t->nr_log);
 	KUNIT_EXPECT_EQ(test, 0, atomic64_read(&m->t->vm->stats.invalidations));
 	KUNIT_EXPECT_EQ(test, c->unmapped, !list_empty(&m->block->gc_link));
+}
+
+/* A 2 MiB page leaves VRAM: an unmapping waits, or refuses where it may not; others pass. */
+static void gsvm_mirror_test_event_guarded(struct kunit *test)
+{
+	const struct gsvm_mirror_event_case *c = test->param_value;
+	struct gsvm_test_mirror *m = gsvm_test_mirror(test);
+
+	m->block->guard = &init_task;
+	KUNIT_EXPECT_EQ(test, !c->waits, gsvm_test_inval_pages(m, c->event, 0, 0, GSVM_LAST));
+	/* Who refuses leaves no trace: the guard must not take it for an unmapping. */
+	KUNIT_EXPECT_EQ(test, !c->waits, m->seq == m->block->notifier.invalidate_seq);
+	m->block->guard = current;
+	KUNIT_EXPECT_TRUE(test, gsvm_test_inval_pages(m, c->event, BLOCK, 0, GSVM_LAST));
+	KUNIT_EXPECT_EQ(test, m->seq, m->block->notifier.invalidate_seq);
+	m->block->guard = NULL;
+	KUNIT_EXPECT_TRUE(test, gsvm_test_inval_pages(m, c->event, 0, 0, GSVM_LAST));
 }
 
 /* ---- How much of a range lies in the block ---------------------------------- */
@@ -255,7 +274,7 @@ static void gsvm_mirror_another_in_wait(struct gsvm_test *t)
 
 	if (gsvm_test_count(t, true) == 1) {
 		mutex_lock(&m->block->lock);
-		gsvm_block_zap(m->block, 4, 4);
+		gsvm_block_zap(m->block, 4, 4, false);
 		mutex_unlock(&m->block->lock);
 	}
 	/* Nothing has been buried before the second flush is over. */
@@ -461,6 +480,7 @@ static struct kunit_case gsvm_mirror_tests[] = {
 	KUNIT_CASE_PARAM(gsvm_mirror_test_event_pages, gsvm_mirror_event_gen_params),
 	KUNIT_CASE_PARAM(gsvm_mirror_test_event_huge, gsvm_mirror_event_gen_params),
 	KUNIT_CASE_PARAM(gsvm_mirror_test_event_empty, gsvm_mirror_event_gen_params),
+	KUNIT_CASE_PARAM(gsvm_mirror_test_event_guarded, gsvm_mirror_event_gen_params),
 	KUNIT_CASE_PARAM(gsvm_mirror_test_range, gsvm_mirror_range_gen_params),
 	KUNIT_CASE(gsvm_mirror_test_unfinished),
 	KUNIT_CASE(gsvm_mirror_test_two_blocks),

@@ -70,7 +70,7 @@ struct gsvm_pte_change_case {
 	u64 before;
 	u64 arg;
 	u64 after;
-	bool dirty;
+	bool dirty;		/* or, for ages, accessed */
 };
 
 static const struct gsvm_pte_change_case gsvm_pte_zap_cases[] = {
@@ -145,6 +145,27 @@ static void gsvm_pte_test_upgrade(struct kunit *test)
 
 	gsvm_pte_upgrade(&pte, c->arg);
 	KUNIT_EXPECT_EQ(test, c->after, pte);
+}
+
+static const struct gsvm_pte_change_case gsvm_pte_age_cases[] = {
+	{ "accessed", 0x123450a3, 0, 0x12345083, true },
+	{ "not-accessed", 0x123450c7, 0, 0x123450c7 },
+	{ "keeps-dirty", 0x123450f7, 0, 0x123450d7, true },
+	{ "huge", 0x400000b7, 0, 0x40000097, true },
+	{ "not-valid", 0x12345020, 0, 0x12345020 },
+	{ "nothing", 0, 0, 0 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(gsvm_pte_age, gsvm_pte_age_cases, name);
+
+static void gsvm_pte_test_age(struct kunit *test)
+{
+	const struct gsvm_pte_change_case *c = test->param_value;
+	u64 pte = c->before;
+
+	KUNIT_EXPECT_EQ(test, c->dirty, gsvm_pte_age(&pte));
+	KUNIT_EXPECT_EQ(test, c->after, pte);
+	KUNIT_EXPECT_FALSE(test, gsvm_pte_age(&pte));
 }
 
 /* ---- 64 KiB groups -------------------------------------------------------- */
@@ -544,6 +565,7 @@ static struct kunit_case gsvm_pte_tests[] = {
 	KUNIT_CASE_PARAM(gsvm_pte_test_zap, gsvm_pte_zap_gen_params),
 	KUNIT_CASE_PARAM(gsvm_pte_test_write_protect, gsvm_pte_write_protect_gen_params),
 	KUNIT_CASE_PARAM(gsvm_pte_test_upgrade, gsvm_pte_upgrade_gen_params),
+	KUNIT_CASE_PARAM(gsvm_pte_test_age, gsvm_pte_age_gen_params),
 	KUNIT_CASE_PARAM(gsvm_pte_test_cont_make, gsvm_cont_make_gen_params),
 	KUNIT_CASE(gsvm_pte_test_cont_alignment),
 	KUNIT_CASE(gsvm_pte_test_cont_break),

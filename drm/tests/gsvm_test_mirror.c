@@ -111,7 +111,7 @@ void gsvm_test_make_busy(struct gsvm_test_mirror *m, enum gsvm_test_busy busy)
 		gsvm_test_map(m, 3, 5);
 	if (busy == GSVM_BUSY_FLUSH || busy == GSVM_BUSY_ZOMBIE) {
 		mutex_lock(&m->block->lock);
-		gsvm_block_zap(m->block, 0, GSVM_LAST);
+		gsvm_block_zap(m->block, 0, GSVM_LAST, false);
 		mutex_unlock(&m->block->lock);
 	}
 }

@@ -239,6 +239,22 @@ static void bad(const char *name, struct gsvm_copy c, bool touches)
 	}
 }
 
+/* A failure says so by what is counted and latched: it asks for no interrupt of its own. */
+static void test_bad_quietly(void)
+{
+	struct gsvm_copy c = { .op = GSVM_COPY_COPY, .len = 64, .src = HOLE, .dst = 0x210000 };
+	uint32_t failed = status->copy[1].errors;
+	unsigned int irqs = irq[GSVM_VEC_COPY(1)];
+
+	write_desc(1, &c);
+	/* A good one: when it is done, what the bad one had to raise has been raised. */
+	c = (struct gsvm_copy){ .op = GSVM_COPY_FILL | GSVM_COPY_DST_VRAM, .len = 8, .dst = 64 };
+	model(c.op, c.src, c.dst, c.len);
+	write_desc(1, &c);
+	tap_ok(flush(1) && status->copy[1].errors == failed + 1 && same() &&
+	       irq[GSVM_VEC_COPY(1)] == irqs, "refused, without an interrupt that nobody asked for");
+}
+
 static void test_bad(void)
 {
 	const uint32_t copy = GSVM_COPY_COPY, fill = GSVM_COPY_FILL, dv = GSVM_COPY_DST_VRAM;
@@ -453,6 +469,7 @@ int main(void)
 	setup();
 	test_kinds();
 	test_bad();
+	test_bad_quietly();
 	test_order();
 	test_tail();
 	test_agent();

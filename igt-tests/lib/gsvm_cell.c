@@ -36,12 +36,13 @@ static unsigned int cell_number(const struct cell *c)
  */
 #define cell_poll(c, cond, what)						\
 	do {									\
-		int64_t end = gsvm_deadline(120000);				\
+		int64_t end = gsvm_deadline(gsvm_patience_ms());				\
 										\
 		while (!(cond)) {						\
 			stress_check((c)->stress);				\
 			gsvm_assert(gsvm_deadline(0) < end,			\
-				    "slot %u (%p, mode %llu): no %s: in %llu, visits %llu, writes %llu\n", \
+				    "slot %u (%p, mode %llu): no %s: in %llu, "	\
+				    "visits %llu, writes %llu\n",			\
 				    cell_number(c), (void *)(c)->page, (ull)(c)->slot->mode, what, \
 				    (ull)(c)->slot->in, (ull)(c)->slot->visits,	\
 				    (ull)(c)->slot->writes);			\

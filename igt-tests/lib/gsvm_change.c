@@ -41,20 +41,20 @@ void reserve_aside(void *at)
 	map_at(at, PAGE, PROT_NONE, ANON, -1, 0);
 }
 
-struct place *worker_pick(struct worker *w)
+struct spot *worker_pick(struct worker *w)
 {
 	return &w->place[worker_random(w, MIXED)];
 }
 
 /* ---- replacements: pages of the thread's file ------------------------------ */
 
-static off_t place_offset(const struct worker *w, const struct place *p, unsigned int turn)
+static off_t place_offset(const struct worker *w, const struct spot *p, unsigned int turn)
 {
 	return ((p - w->place) * TURNS + turn % TURNS) * PAGE;
 }
 
 /* The page that the file has for the cell's next turn, ready to be mapped. */
-static off_t prepare_file(struct worker *w, struct place *p)
+static off_t prepare_file(struct worker *w, struct spot *p)
 {
 	off_t offset = place_offset(w, p, ++p->turn);
 	uint64_t words[PAGE_WORDS];
@@ -64,7 +64,7 @@ static off_t prepare_file(struct worker *w, struct place *p)
 	return offset;
 }
 
-static void check_old(struct worker *w, struct place *p)
+static void check_old(struct worker *w, struct spot *p)
 {
 	uint64_t words[PAGE_WORDS];
 
@@ -75,7 +75,7 @@ static void check_old(struct worker *w, struct place *p)
 }
 
 /* A mapping of the next page of the file over one of this page, in one step. */
-static void replace_file(struct worker *w, struct place *p)
+static void replace_file(struct worker *w, struct spot *p)
 {
 	struct cell *c = &p->cell, was = *c;
 	uint64_t before = gsvm_peek(&c->slot->writes), words[PAGE_WORDS];
@@ -94,7 +94,7 @@ static void replace_file(struct worker *w, struct place *p)
 }
 
 /* Likewise when the GPU only reads. */
-static void become_file(struct worker *w, struct place *p)
+static void become_file(struct worker *w, struct spot *p)
 {
 	struct cell *c = &p->cell;
 	off_t offset;
@@ -120,7 +120,7 @@ static unsigned int burst(struct worker *w)
 /* A cell in anonymous memory, alone in its mapping or among many; or NULL. */
 static struct cell *pick_anon(struct worker *w)
 {
-	struct place *p = worker_pick(w);
+	struct spot *p = worker_pick(w);
 
 	if (worker_random(w, 2))
 		return &w->large[worker_random(w, LARGE)];
@@ -129,7 +129,7 @@ static struct cell *pick_anon(struct worker *w)
 
 bool change_map_over(struct worker *w)
 {
-	struct place *p = worker_pick(w);
+	struct spot *p = worker_pick(w);
 	struct cell *c = &p->cell;
 	unsigned int n;
 
@@ -150,7 +150,7 @@ bool change_map_over(struct worker *w)
 /* A page that was filled aside is moved over the old one. */
 bool change_mremap_over(struct worker *w)
 {
-	struct place *p = worker_pick(w);
+	struct spot *p = worker_pick(w);
 	struct cell *c = &p->cell;
 	char *aside = w->aside + PAGE;
 	unsigned int n;
@@ -234,7 +234,7 @@ bool change_dontneed(struct worker *w)
 
 bool change_punch_hole(struct worker *w)
 {
-	struct place *p = worker_pick(w);
+	struct spot *p = worker_pick(w);
 	struct cell *c = &p->cell;
 
 	if (!p->file)
@@ -259,7 +259,7 @@ bool change_punch_hole(struct worker *w)
 
 bool change_unmap(struct worker *w)
 {
-	struct place *p = worker_pick(w);
+	struct spot *p = worker_pick(w);
 	struct cell *c = &p->cell;
 
 	cell_allow(c, SLOT_NONE);

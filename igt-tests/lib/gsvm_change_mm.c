@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "gsvm_place.h"
 #include "gsvm_stress.h"
 
 #ifndef MADV_COLLAPSE
@@ -94,6 +95,47 @@ bool change_soft_dirty(struct worker *w)
 	gsvm_assert(write_text("/proc/self/clear_refs", "4"), "clear_refs: %s\n",
 		    strerror(errno));
 	cell_check(&worker_pick(w)->cell, false, "after clear_refs");
+	return true;
+}
+
+/* ---- VRAM ------------------------------------------------------------------ */
+
+/* One page, a huge page, or what all threads have around a boundary. */
+bool change_prefetch(struct worker *w)
+{
+	struct cell *c = &worker_pick(w)->cell;
+	struct drm_gsvm_prefetch args = {
+		.vm_id = w->queue->vm, .start = U(c->page), .length = PAGE,
+		.region = worker_random(w, 2) ? DRM_GSVM_REGION_VRAM : DRM_GSVM_REGION_SYSTEM,
+	};
+
+	switch (worker_random(w, 4)) {
+	case 0:
+		c = &w->large[worker_random(w, LARGE)];
+		args.start = U(w->block);
+		args.length = HUGE;
+		break;
+	case 1:
+		args.start = (args.start + HUGE / 2) / HUGE * HUGE - RUN_PAGES / 2 * PAGE;
+		args.length = RUN_PAGES * PAGE;
+		break;
+	}
+	igt_gsvm_prefetch(w->queue->fd, &args, 0);
+	if (!worker_random(w, 4))
+		cell_check(c, false, "after a prefetch");
+	return args.moved;
+}
+
+/* What is mapped stays so; what faults from now on is the other way. */
+bool change_policy(struct worker *w)
+{
+	static const uint64_t policies[] = {
+		DRM_GSVM_MIGRATE_NEVER, DRM_GSVM_MIGRATE_FIRST,
+		DRM_GSVM_MIGRATE_NEVER, DRM_GSVM_MIGRATE_SECOND,
+	};
+
+	set_policy(w->queue, policies[worker_random(w, 4)]);
+	cell_check(&worker_pick(w)->cell, false, "after another policy");
 	return true;
 }
 

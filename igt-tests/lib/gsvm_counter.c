@@ -6,19 +6,31 @@
 #include "gsvm_proc.h"
 #include "shared.h"
 
-void counter_start(struct counter *c, const char *kernel, char *base, size_t stride,
-		   uint32_t items)
+static void start(struct counter *c, struct queue *q, const char *kernel, char *base,
+		  size_t stride, uint32_t items)
 {
 	uint32_t i;
 
 	gsvm_assert(items <= CTL_ITEMS, "%u work-items\n", items);
 	*c = (struct counter){
-		.q = queue_open(), .ctl = map_shared(PAGE), .base = base, .stride = stride,
+		.q = q, .ctl = map_shared(PAGE), .base = base, .stride = stride,
 		.items = items,
 	};
 	c->job = gpu_launch(c->q, kernel, items, U(c->ctl), U(base), stride);
 	for (i = 0; i < items; i++)
 		gsvm_await(&c->ctl->rounds[i], 1, "work-item's first round");
+}
+
+void counter_start(struct counter *c, const char *kernel, char *base, size_t stride,
+		   uint32_t items)
+{
+	start(c, queue_open(), kernel, base, stride, items);
+}
+
+void counter_start_system(struct counter *c, const char *kernel, char *base, size_t stride,
+			  uint32_t items)
+{
+	start(c, queue_open_system(), kernel, base, stride, items);
 }
 
 void counter_await(struct counter *c, uint32_t item)

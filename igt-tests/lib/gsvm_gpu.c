@@ -9,11 +9,12 @@
 
 #include <drm/drm.h>
 #include "gsvm_igt.h"
+#include "gsvm_place.h"
 #include "gsvm_proc.h"
 #include "gsvm_program.h"
 
 #define MAX_GPUS	8
-#define JOB_MS		240000
+#define MAX_KERNELS	64
 
 static struct queue *queues;	/* all that are open */
 static pthread_mutex_t queues_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -111,10 +112,23 @@ struct queue *queue_open_vm(int fd, uint32_t vm)
 
 struct queue *queue_open_gpu(unsigned int index)
 {
+	const char *migrate = getenv("GSVM_TEST_MIGRATE");
 	int fd = gpu_open(index);
 	struct queue *q = queue_open_vm(fd, igt_gsvm_vm_create(fd, 0));
 
 	q->own_vm = q->own_fd = true;
+	if (migrate && *migrate) {
+		gsvm_assert(!strcmp(migrate, "never"), "GSVM_TEST_MIGRATE is %s\n", migrate);
+		set_policy(q, DRM_GSVM_MIGRATE_NEVER);
+	}
+	return q;
+}
+
+struct queue *queue_open_system(void)
+{
+	struct queue *q = queue_open();
+
+	set_policy(q, DRM_GSVM_MIGRATE_NEVER);
 	return q;
 }
 
@@ -165,15 +179,43 @@ void gpu_close_all(void)
 	}
 }
 
+/*
+ * A descriptor is looked at once: its page is the GPU's, and a look of the CPU for
+ * each job would bring it back from VRAM each time.
+ */
+static int find_kernel(const char *name, uint64_t *descriptor)
+{
+	static struct { const char *name; uint64_t descriptor; } known[MAX_KERNELS];
+	static unsigned int nr;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < nr; i++) {
+		if (!strcmp(known[i].name, name)) {
+			*descriptor = known[i].descriptor;
+			return 0;
+		}
+	}
+	ret = program_kernel(name, descriptor);
+	if (ret)
+		return ret;
+	if (*(uint32_t *)(uintptr_t)*descriptor != GSVM_KERNEL_MAGIC || nr == MAX_KERNELS)
+		return -EBADMSG;
+	known[nr].name = name;
+	known[nr++].descriptor = *descriptor;
+	return 0;
+}
+
 uint64_t gpu_kernel(const char *name)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	uint64_t descriptor = 0;
-	int ret = program_kernel(name, &descriptor);
+	int ret;
 
+	pthread_mutex_lock(&lock);
+	ret = find_kernel(name, &descriptor);
+	pthread_mutex_unlock(&lock);
 	gsvm_assert(!ret, "kernel %s of tests.gpu: %s\n", name, strerror(-ret));
-	gsvm_assert(*(uint32_t *)(uintptr_t)descriptor == GSVM_KERNEL_MAGIC,
-		    "kernel %s has no descriptor at %#llx\n", name,
-		    (unsigned long long)descriptor);
 	return descriptor;
 }
 
@@ -299,7 +341,7 @@ static int wait_signal(struct queue *q, struct gsvm_signal *signal)
 		.addr = U(signal),
 		.value = 0,
 		.op = DRM_GSVM_WAIT_EQ,
-		.timeout_ns = gsvm_deadline(JOB_MS),
+		.timeout_ns = gsvm_deadline(gsvm_patience_ms()),
 		.queue_id = q->id,
 	};
 

@@ -93,6 +93,8 @@ void igt_gsvm_queue_destroy(int fd, uint32_t queue, int err);
 void igt_gsvm_queue_query(int fd, uint32_t queue, struct drm_gsvm_queue_query *out, int err);
 void igt_gsvm_wait(int fd, struct drm_gsvm_wait *args, int err);
 
+/* How long a job, or anything else that is waited for, may take: 2 minutes, or more. */
+unsigned int gsvm_patience_ms(void);
 int64_t gsvm_deadline(unsigned int ms);		/* CLOCK_MONOTONIC, absolute */
 
 /* ---- one GPU ------------------------------------------------------------------ */
@@ -136,10 +138,18 @@ unsigned int gpu_count(void);
 int gpu_open(unsigned int index);			/* render node of GPU index */
 struct queue *queue_open(void);			/* first GPU, own file, own VM */
 struct queue *queue_open_gpu(unsigned int index);
+/*
+ * What the GPU touches goes to VRAM. A test of what the kernel does with pages of
+ * system memory (swap, nodes, merging) has them stay there. GSVM_TEST_MIGRATE=never
+ * in the environment does so for all tests.
+ */
+struct queue *queue_open_system(void);
 struct queue *queue_open_vm(int fd, uint32_t vm);	/* one more queue of a VM */
 struct queue *queue_open_limit(int fd, uint32_t vm, uint32_t hart_limit);
 void queue_close(struct queue *q);
 void gpu_close_all(void);
+/* Before a subtest: GPUs that an earlier one has left dead or unbound. */
+void gpu_revive_all(void);
 
 /* Address of a kernel descriptor of kernels/tests.c in this process. */
 uint64_t gpu_kernel(const char *name);
@@ -201,6 +211,9 @@ struct counter {
 /* By plain loads and stores; "count" instead of "pump": atomically. All have begun. */
 void counter_start(struct counter *c, const char *kernel, char *base, size_t stride,
 		   uint32_t items);
+/* Likewise in memory that stays in system memory. */
+void counter_start_system(struct counter *c, const char *kernel, char *base, size_t stride,
+			  uint32_t items);
 void counter_await(struct counter *c, uint32_t item);	/* it has made two more rounds */
 void counter_end(struct counter *c);			/* and every count is right */
 

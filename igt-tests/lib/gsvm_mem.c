@@ -13,6 +13,9 @@
 #include "gsvm_igt.h"
 #include "gsvm_proc.h"
 
+/* More than anybody has, and less than the kernel's own kinds of entries. */
+#define MAX_SWAP_AREAS	8
+
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT	21
 #endif
@@ -132,9 +135,15 @@ uint64_t page_pfn(const void *addr)
 	return entry & PM_PRESENT ? entry & PM_PFN : 0;
 }
 
+/*
+ * All that is not present looks swapped, pages in VRAM and on their way, too. The
+ * kernel's own kinds are the highest types; those of swap areas begin at 0.
+ */
 bool is_swapped(const void *addr)
 {
-	return pagemap(addr) & PM_SWAP;
+	uint64_t entry = pagemap(addr);
+
+	return entry & PM_SWAP && (entry & PM_SWAP_TYPE) < MAX_SWAP_AREAS;
 }
 
 bool page_has_flag(const void *addr, int kpf)
@@ -154,6 +163,21 @@ bool page_has_flag(const void *addr, int kpf)
 bool is_zero_page(const void *addr)
 {
 	return page_has_flag(addr, KPF_ZERO_PAGE);
+}
+
+struct mapping mapping_at(const void *addr)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	struct mapping m = { 0, 0 };
+	char line[512];
+
+	gsvm_assert(f, "cannot read maps\n");
+	while (m.end <= U(addr) && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx-%lx ", &m.start, &m.end) != 2)
+			break;
+	fclose(f);
+	gsvm_assert(m.start <= U(addr) && U(addr) < m.end, "nothing is mapped at %p\n", addr);
+	return m;
 }
 
 long smaps_kb(const void *addr, const char *field)

@@ -18,7 +18,6 @@
 #include "gsvm_proc.h"
 
 #define MESSAGE_SIZE	512
-#define PATIENCE_MS	240000
 
 static struct child *children;		/* of this process, newest first */
 static struct child *self_child;	/* set in a child */
@@ -87,10 +86,10 @@ void gsvm_hear(struct child *c)
 	int ret;
 
 	do {
-		ret = poll(&p, 1, PATIENCE_MS);
+		ret = poll(&p, 1, gsvm_patience_ms());
 	} while (ret < 0 && errno == EINTR);
-	gsvm_assert(ret == 1, "%s did not answer within %d s\n",
-		    c->pid ? "the child" : "the parent", PATIENCE_MS / 1000);
+	gsvm_assert(ret == 1, "%s did not answer within %u s\n",
+		    c->pid ? "the child" : "the parent", gsvm_patience_ms() / 1000);
 	if (read(p.fd, &byte, 1) == 1)
 		return;
 	if (!c->pid)
@@ -111,6 +110,15 @@ static void forget(struct child *c)
 	close(c->to_parent[0]);
 	munmap(c->message, MESSAGE_SIZE);
 	free(c);
+}
+
+void gsvm_child_gone(void)
+{
+	struct child *c = gsvm_fork();
+
+	if (!c->pid)
+		gsvm_exit();
+	gsvm_join(c);
 }
 
 void gsvm_join(struct child *c)
@@ -211,7 +219,7 @@ void gsvm_pace(void)
 
 void gsvm_await(const uint64_t *word, uint64_t value, const char *what)
 {
-	int64_t end = gsvm_deadline(PATIENCE_MS);
+	int64_t end = gsvm_deadline(gsvm_patience_ms());
 	unsigned int i;
 
 	for (i = 0; gsvm_peek(word) < value; i++) {
@@ -220,8 +228,8 @@ void gsvm_await(const uint64_t *word, uint64_t value, const char *what)
 			continue;
 		}
 		gsvm_pace();
-		gsvm_assert(gsvm_deadline(0) < end, "%s: %#llx after %d s, expected %#llx\n",
-			    what, (unsigned long long)gsvm_peek(word), PATIENCE_MS / 1000,
+		gsvm_assert(gsvm_deadline(0) < end, "%s: %#llx after %u s, expected %#llx\n",
+			    what, (unsigned long long)gsvm_peek(word), gsvm_patience_ms() / 1000,
 			    (unsigned long long)value);
 	}
 }

@@ -37,6 +37,7 @@ void gsvm_exit(void) __attribute__((noreturn));	/* the child is content */
 void gsvm_join(struct child *c);		/* it must have been */
 int gsvm_reap(struct child *c);		/* however it ended: its status */
 void gsvm_kill(struct child *c);		/* SIGKILL, and reap it */
+void gsvm_child_gone(void);			/* one that has had all memory, and is gone */
 void gsvm_children_end(void);
 bool gsvm_child_fail(const char *message);	/* false: not in a child */
 
@@ -58,7 +59,7 @@ bool gsvm_thread_fail(const char *message);	/* false: not in such a thread */
 
 /*
  * Wait until *word, which the GPU or another thread changes, is at least
- * @value. Fails with @what after four minutes.
+ * @value. Fails with @what after gsvm_patience_ms().
  */
 void gsvm_await(const uint64_t *word, uint64_t value, const char *what);
 /*
@@ -76,6 +77,11 @@ void trace_start(const char *const *events);	/* "group/event", NULL; skips witho
 void trace_clear(void);
 FILE *trace_open(void);				/* text, from trace_clear() on */
 void trace_stop(void);
+/*
+ * munmap(), and in which order this thread sent invalidations to GPUs (s) and waited
+ * for them (w).
+ */
+void munmap_order(void *addr, size_t size, char *order, size_t room);
 
 /* ---- memory ------------------------------------------------------------------- */
 
@@ -91,6 +97,7 @@ int make_memfd(size_t size);
 #define PM_EXCLUSIVE	(1ull << 56)
 #define PM_SOFT_DIRTY	(1ull << 55)
 #define PM_PFN		((1ull << 55) - 1)
+#define PM_SWAP_TYPE	0x1full
 
 #define KPF_HUGE	17
 #define KPF_KSM		21
@@ -100,6 +107,16 @@ int make_memfd(size_t size);
 uint64_t pagemap(const void *addr);
 uint64_t page_pfn(const void *addr);		/* 0: not present */
 bool page_has_flag(const void *addr, int kpf);
+/**
+ * struct mapping - a mapping of this process
+ * @start: first byte
+ * @end: byte behind the last
+ */
+struct mapping {
+	unsigned long start, end;
+};
+
+struct mapping mapping_at(const void *addr);
 long smaps_kb(const void *addr, const char *field);	/* of the VMA at addr */
 bool is_zero_page(const void *addr);
 bool is_swapped(const void *addr);

@@ -36,12 +36,12 @@
 #define ZONE_SIZE	(80ul << 20)
 
 /**
- * struct place - a cell among those of all threads
+ * struct spot - a cell among those of all threads
  * @file: mapped from the thread's file, else anonymous
  * @turn: which of its TURNS pages of the file
  * @old: the page of the file that was replaced last, at @old_offset
  */
-struct place {
+struct spot {
 	struct cell cell;
 	bool file;
 	unsigned int turn;
@@ -69,7 +69,7 @@ struct worker {
 	unsigned int number;
 	uint64_t random;
 	int fd, wild_fd;
-	struct place place[MIXED];
+	struct spot place[MIXED];
 	struct cell large[LARGE];
 	struct cell twin[TWINS];
 	char *block, *aside;
@@ -105,6 +105,8 @@ bool change_move_pages(struct worker *w);
 bool change_migrate_pages(struct worker *w);
 bool change_compact(struct worker *w);
 bool change_soft_dirty(struct worker *w);
+bool change_prefetch(struct worker *w);
+bool change_policy(struct worker *w);
 bool change_collapse(struct worker *w);
 bool change_split(struct worker *w);
 bool change_fork(struct worker *w);
@@ -120,7 +122,7 @@ void ksm_stop(void);
 void worker_check_taken(struct worker *w);
 
 uint64_t worker_random(struct worker *w, uint64_t n);
-struct place *worker_pick(struct worker *w);	/* one of the mixed ones */
+struct spot *worker_pick(struct worker *w);	/* one of the mixed ones */
 void *map_at(void *at, size_t size, int prot, int flags, int fd, off_t offset);
 void *move_to(void *from, void *to, int flags);
 void reserve_aside(void *at);

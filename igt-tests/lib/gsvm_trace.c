@@ -42,3 +42,28 @@ void trace_stop(void)
 {
 	gsvm_sys(rmdir(INSTANCE));
 }
+
+void munmap_order(void *addr, size_t size, char *order, size_t room)
+{
+	static const char *const events[] = { "gsvm/gsvm_cmd_submit", "gsvm/gsvm_cmd_wait", NULL };
+	char line[512], who[32];
+	size_t n = 0;
+	FILE *f;
+
+	trace_start(events);
+	trace_clear();
+	gsvm_sys(munmap(addr, size));
+	f = trace_open();
+	snprintf(who, sizeof(who), "-%d ", getpid());
+	while (n < room - 1 && fgets(line, sizeof(line), f)) {
+		if (!strstr(line, who))
+			continue;
+		if (strstr(line, "gsvm_cmd_submit") && strstr(line, "inval-range"))
+			order[n++] = 's';
+		else if (strstr(line, "gsvm_cmd_wait"))
+			order[n++] = 'w';
+	}
+	order[n] = 0;
+	fclose(f);
+	trace_stop();
+}

@@ -50,7 +50,8 @@ static void test_properties(void)
 	ok(info.vram_size == 1ull << 33 && info.hw_version == 0x10000 && info.va_bits == 48 &&
 	   info.num_cores == 2 && info.max_work_items == 1024 && info.max_group == 256 &&
 	   info.group_memory == 65536 && info.private_memory == 16384 &&
-	   info.max_queues == FAKE_QUEUES && info.size == sizeof(info), "all properties");
+	   info.max_queues == FAKE_QUEUES && info.gpu_id == 3 && !info.reserved &&
+	   info.size == sizeof(info), "all properties");
 	is(gsvm_device_query(device, NULL), -EINVAL, "query: nowhere to put it");
 	is(gsvm_device_query(NULL, &info), -EINVAL, "query: no device");
 	info.size = 0;
@@ -93,7 +94,9 @@ static void test_vm(void)
 	   stats.fault_retries == 103 && stats.fault_ns == 104 && stats.pages_mapped == 105 &&
 	   stats.pages_now == 106 && stats.huge_mapped == 107 && stats.invalidations == 108 &&
 	   stats.pages_invalidated == 109 && stats.pages_dirtied == 110 &&
-	   stats.metadata_bytes == 111 && stats.bytes_migrated == 112, "vm: every counter");
+	   stats.metadata_bytes == 111 && stats.bytes_migrated == 112 &&
+	   stats.pages_to_vram == 113 && stats.pages_to_system == 114 && stats.bounces == 115,
+	   "vm: every counter");
 	is(gsvm_vm_query(vm, NULL), -EINVAL, "vm: nowhere to put them");
 	is(gsvm_vm_query(NULL, &stats), -EINVAL, "vm: statistics of nothing");
 	fake_fail(fake, DRM_IOCTL_GSVM_VM_QUERY, -ENODEV, 1);
@@ -122,7 +125,13 @@ static int child(struct fake *fake, struct gsvm_device *device, struct gsvm_vm *
 	struct gsvm_error error = { .size = sizeof(error) };
 	struct gsvm_queue *new;
 	uint64_t word = 0;
+	uint32_t page;
 	int failed = 0;
+	/* Of calls that are not made again below, when the VM is gone. */
+	int refused = gsvm_vm_set_migration(vm, GSVM_MIGRATE_FIRST) != -EPERM ||
+		      gsvm_vm_prefetch(vm, &word, 8, GSVM_REGION_VRAM, NULL, NULL) != -EPERM ||
+		      gsvm_vm_residency(vm, &word, 8, &page) != -EPERM ||
+		      gsvm_vm_wait(vm, signal, GSVM_EQUAL, 1, 0) != -EPERM;
 
 	failed |= (gsvm_vm_query(vm, &stats) != -EPERM) << 0;
 	failed |= (gsvm_queue_create(vm, NULL, &new) != -EPERM) << 1;
@@ -137,6 +146,7 @@ static int child(struct fake *fake, struct gsvm_device *device, struct gsvm_vm *
 	failed |= (fake_calls(fake, DRM_IOCTL_GSVM_QUEUE_DESTROY) ||
 		   fake_calls(fake, DRM_IOCTL_GSVM_VM_DESTROY)) << 9;
 	failed |= (gsvm_device_close(device) != 0) << 7;
+	failed |= refused << 10;
 	if (failed)
 		printf("# failed in the child: 0x%x\n", failed);
 	fflush(stdout);

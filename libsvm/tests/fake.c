@@ -47,6 +47,12 @@ struct fake {
 	unsigned int calls[16];
 	unsigned int errors;
 	struct drm_gsvm_wait last_wait;
+	struct drm_gsvm_prefetch last_prefetch;
+	struct drm_gsvm_vm_set last_set;
+	uint64_t held[FAKE_HELD];	/* signals of prefetches that wait for the pause's end */
+	unsigned int n_held;
+	bool old;
+	unsigned int once;		/* calls that were not to be restarted */
 };
 
 static void broken(struct fake *fake, const char *what)
@@ -232,9 +238,13 @@ static int device_query(struct fake *fake, struct drm_gsvm_device_query *arg)
 		[DRM_GSVM_PARAM_MAX_QUEUES] = FAKE_QUEUES,
 		[DRM_GSVM_PARAM_QUEUE_FORMATS] = 1,
 		[DRM_GSVM_PARAM_TIMESTAMP] = 123456789,
+		[DRM_GSVM_PARAM_VRAM_FREE] = 1ull << 32,
+		[DRM_GSVM_PARAM_VRAM_EVICTED] = 777,
+		[DRM_GSVM_PARAM_GPU_ID] = 3,
 	};
 
-	if (arg->param >= ARRAY_SIZE(value) || arg->pad)
+	if (arg->param >= ARRAY_SIZE(value) || arg->pad ||
+	    (fake->old && arg->param > DRM_GSVM_PARAM_TIMESTAMP))
 		return -EINVAL;
 	arg->value = value[arg->param];
 	if (arg->param == DRM_GSVM_PARAM_QUEUE_FORMATS && fake->no_format)
@@ -249,7 +259,7 @@ static int vm_query(struct drm_gsvm_vm_query *arg)
 
 	if (arg->flags || !arg->vm_id)
 		return -EINVAL;
-	for (i = 0; i < 13; i++)
+	for (i = 0; i < 16; i++)
 		counter[i] = 100 + i;
 	return 0;
 }
@@ -341,13 +351,13 @@ static int fake_wait(struct fake *fake, struct drm_gsvm_wait *arg)
 	fake->last_wait = *arg;
 	if (arg->flags || arg->addr % 64 || arg->op > DRM_GSVM_WAIT_GE)
 		return -EINVAL;
-	if (!q)
+	if (!q && arg->queue_id)
 		return -ENOENT;
 	for (;;) {
 		arg->observed = signal_value(arg->addr);
 		if (condition_met(arg))
 			return 0;
-		if (q->record.state)
+		if (q && q->record.state)
 			return -EIO;
 		if (late)
 			return -ETIME;
@@ -356,6 +366,54 @@ static int fake_wait(struct fake *fake, struct drm_gsvm_wait *arg)
 		else
 			late = pthread_cond_timedwait(&fake->changed, &fake->lock, &end);
 	}
+}
+
+/* Everything "moves"; with the GPU paused, the asynchronous rest comes later. */
+static int prefetch(struct fake *fake, struct drm_gsvm_prefetch *arg)
+{
+	bool async = arg->flags & DRM_GSVM_PREFETCH_ASYNC;
+
+	fake->last_prefetch = *arg;
+	if ((arg->flags & ~DRM_GSVM_PREFETCH_ASYNC) || arg->pad || arg->start % GSVM_PAGE ||
+	    !arg->length || arg->length % GSVM_PAGE || arg->region > DRM_GSVM_REGION_VRAM ||
+	    arg->signal % 64 || (arg->signal && !async))
+		return -EINVAL;
+	arg->moved = async ? 0 : arg->length / GSVM_PAGE;
+	if (!async)
+		return 0;
+	if (!fake->pause)
+		complete(fake, arg->signal);
+	else if (fake->n_held < FAKE_HELD)
+		fake->held[fake->n_held++] = arg->signal;
+	else
+		abort();
+	return 0;
+}
+
+static void release_held(struct fake *fake)
+{
+	while (fake->n_held)
+		complete(fake, fake->held[--fake->n_held]);
+}
+
+/* Each page's word is its number. */
+static int residency(struct drm_gsvm_residency *arg)
+{
+	uint32_t *word = (uint32_t *)(uintptr_t)arg->pages;
+	uint64_t i;
+
+	if (arg->flags || arg->start % GSVM_PAGE || !arg->length || arg->length % GSVM_PAGE ||
+	    arg->length > 1ull << 30)
+		return -EINVAL;
+	for (i = 0; i < arg->length / GSVM_PAGE; i++)
+		word[i] = (uint32_t)(arg->start / GSVM_PAGE + i);
+	return 0;
+}
+
+static int vm_set(struct fake *fake, struct drm_gsvm_vm_set *arg)
+{
+	fake->last_set = *arg;
+	return arg->param || arg->value > DRM_GSVM_MIGRATE_SECOND ? -EINVAL : 0;
 }
 
 static int dispatch_ioctl(struct fake *fake, unsigned long request, void *arg)
@@ -380,6 +438,12 @@ static int dispatch_ioctl(struct fake *fake, unsigned long request, void *arg)
 		return queue_query(fake, arg);
 	case DRM_IOCTL_GSVM_WAIT:
 		return fake_wait(fake, arg);
+	case DRM_IOCTL_GSVM_PREFETCH:
+		return prefetch(fake, arg);
+	case DRM_IOCTL_GSVM_RESIDENCY:
+		return residency(arg);
+	case DRM_IOCTL_GSVM_VM_SET:
+		return vm_set(fake, arg);
 	default:
 		return -ENOTTY;
 	}
@@ -410,6 +474,16 @@ static int fake_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 	}
 	pthread_mutex_unlock(&fake->lock);
 	return ret;
+}
+
+static int fake_ioctl_once(void *ctx, int fd, unsigned long request, void *arg)
+{
+	struct fake *fake = ctx;
+
+	pthread_mutex_lock(&fake->lock);
+	fake->once++;
+	pthread_mutex_unlock(&fake->lock);
+	return fake_ioctl(ctx, fd, request, arg);
 }
 
 static void *fake_map(void *ctx, int fd, uint64_t offset)
@@ -480,6 +554,7 @@ struct gsvm_device *fake_open(struct fake *fake)
 {
 	const struct gsvm_sys sys = {
 		.ioctl = fake_ioctl,
+		.ioctl_once = fake_ioctl_once,
 		.map = fake_map,
 		.unmap = fake_unmap,
 		.ctx = fake,
@@ -508,9 +583,20 @@ void fake_fail(struct fake *fake, unsigned long request, int err, int count)
 	}
 
 SETTER(fake_fail_map, int, fail_map)
-SETTER(fake_pause, bool, pause)
 SETTER(fake_lag, bool, lag)
 SETTER(fake_doorbell_offset, uint32_t, doorbell_offset)
+
+void fake_pause(struct fake *fake, bool pause)
+{
+	pthread_mutex_lock(&fake->lock);
+	fake->pause = pause;
+	if (!pause)
+		release_held(fake);
+	pthread_cond_broadcast(&fake->changed);
+	pthread_mutex_unlock(&fake->lock);
+}
+
+SETTER(fake_old, bool, old)
 
 void fake_no_format(struct fake *fake)
 {
@@ -593,6 +679,36 @@ struct drm_gsvm_wait fake_last_wait(struct fake *fake)
 	wait = fake->last_wait;
 	pthread_mutex_unlock(&fake->lock);
 	return wait;
+}
+
+struct drm_gsvm_prefetch fake_last_prefetch(struct fake *fake)
+{
+	struct drm_gsvm_prefetch prefetch;
+
+	pthread_mutex_lock(&fake->lock);
+	prefetch = fake->last_prefetch;
+	pthread_mutex_unlock(&fake->lock);
+	return prefetch;
+}
+
+struct drm_gsvm_vm_set fake_last_set(struct fake *fake)
+{
+	struct drm_gsvm_vm_set set;
+
+	pthread_mutex_lock(&fake->lock);
+	set = fake->last_set;
+	pthread_mutex_unlock(&fake->lock);
+	return set;
+}
+
+unsigned int fake_once(struct fake *fake)
+{
+	unsigned int once;
+
+	pthread_mutex_lock(&fake->lock);
+	once = fake->once;
+	pthread_mutex_unlock(&fake->lock);
+	return once;
 }
 
 unsigned int fake_errors(struct fake *fake)

@@ -11,6 +11,7 @@
 
 #define FAKE_QUEUES	8
 #define FAKE_LOG	16384
+#define FAKE_HELD	16
 
 struct fake;
 
@@ -23,7 +24,7 @@ struct gsvm_device *fake_open(struct fake *fake);
 void fake_fail(struct fake *fake, unsigned long request, int err, int count);
 /* Mapping the doorbell fails with this errno while not 0. */
 void fake_fail_map(struct fake *fake, int err);
-/* The GPU stops and goes on taking packets. */
+/* The GPU stops and goes on taking packets, and moving memory in the background. */
 void fake_pause(struct fake *fake, bool pause);
 /* The read index is written when nothing is left to do only. */
 void fake_lag(struct fake *fake, bool lag);
@@ -31,6 +32,8 @@ void fake_lag(struct fake *fake, bool lag);
 void fake_kill(struct fake *fake, uint32_t queue, const struct drm_gsvm_queue_query *record);
 /* The device does not offer the ring format. */
 void fake_no_format(struct fake *fake);
+/* The driver is of the time before memory could move. */
+void fake_old(struct fake *fake, bool old);
 /* A queue is given this doorbell offset instead of a good one. */
 void fake_doorbell_offset(struct fake *fake, uint32_t offset);
 
@@ -42,6 +45,9 @@ uint64_t fake_consumed(struct fake *fake, uint32_t queue);
 bool fake_packet(struct fake *fake, uint32_t queue, uint64_t index, struct gsvm_packet *packet);
 struct drm_gsvm_queue_create fake_create_args(struct fake *fake, uint32_t queue);
 struct drm_gsvm_wait fake_last_wait(struct fake *fake);
+struct drm_gsvm_prefetch fake_last_prefetch(struct fake *fake);
+struct drm_gsvm_vm_set fake_last_set(struct fake *fake);
+unsigned int fake_once(struct fake *fake);	/* calls not to be restarted */
 /* Broken rules: packets that the doorbell covered too early and the like. */
 unsigned int fake_errors(struct fake *fake);
 

@@ -25,6 +25,7 @@ struct share {
 	uint8_t ring[RING_PACKETS][GSVM_PACKET_SIZE] __attribute__((aligned(4096)));
 	uint8_t spare[RING_PACKETS][GSVM_PACKET_SIZE];
 	struct gsvm_signal signal[RING_PACKETS];
+	struct gsvm_signal moved;
 	uint64_t spare_index;
 	uint64_t arg[RING_PACKETS][MAX_ARGS];
 	uint64_t read_index;
@@ -206,13 +207,13 @@ static struct gsvm_signal *publish(struct session *s, const void *packet)
 	return &s->share->signal[slot];
 }
 
-static int wait_signal(struct session *s, struct gsvm_signal *signal, int64_t value)
+static int wait_signal(struct session *s, struct gsvm_signal *signal, uint32_t op, int64_t value)
 {
 	struct drm_gsvm_wait wait = {
 		.vm_id = s->vm,
 		.addr = (uintptr_t)signal,
 		.value = value,
-		.op = DRM_GSVM_WAIT_EQ,
+		.op = op,
 		.queue_id = s->queue,
 	};
 	struct timespec now;
@@ -224,7 +225,7 @@ static int wait_signal(struct session *s, struct gsvm_signal *signal, int64_t va
 
 int session_wait_forever(struct session *s)
 {
-	return wait_signal(s, &s->share->signal[0], INT64_MIN);
+	return wait_signal(s, &s->share->signal[0], DRM_GSVM_WAIT_EQ, INT64_MIN);
 }
 
 /*
@@ -270,7 +271,7 @@ static void run(struct session *s, void *packet, size_t signal_at, size_t args_a
 		}
 		publish(s, packet);
 		do {
-			err = wait_signal(s, signal, 0);
+			err = wait_signal(s, signal, DRM_GSVM_WAIT_EQ, 0);
 			if (err == ETIME)
 				fail("a job is parked for %d s", JOB_SECONDS);
 		} while (err != EIO && again("WAIT", err));
@@ -328,4 +329,58 @@ void session_kernel(struct session *s, uint64_t kernel, uint32_t items, const ui
 
 	run(s, &packet, offsetof(struct gsvm_pkt_kernel, signal),
 	    offsetof(struct gsvm_pkt_kernel, kernarg), args, n);
+}
+
+/* ---- where memory is ---------------------------------------------------------- */
+
+void session_migration(struct session *s, uint64_t when)
+{
+	struct drm_gsvm_vm_set args = {
+		.vm_id = s->vm,
+		.param = DRM_GSVM_VM_PARAM_MIGRATE,
+		.value = when,
+	};
+
+	MUST("VM_SET", session_ioctl(s->fd, DRM_IOCTL_GSVM_VM_SET, &args));
+}
+
+static void prefetch(struct session *s, void *addr, uint64_t size, uint32_t region,
+		     struct gsvm_signal *signal)
+{
+	struct drm_gsvm_prefetch args = {
+		.vm_id = s->vm,
+		.flags = signal ? DRM_GSVM_PREFETCH_ASYNC : 0,
+		.start = (uintptr_t)addr,
+		.length = size,
+		.region = region,
+		.signal = (uintptr_t)signal,
+	};
+
+	if (signal) {
+		memset(signal, 0, sizeof(*signal));
+		signal->value = 1;
+	}
+	MUST("PREFETCH", session_ioctl(s->fd, DRM_IOCTL_GSVM_PREFETCH, &args));
+}
+
+void session_move(struct session *s, void *addr, uint64_t size, uint32_t region)
+{
+	prefetch(s, addr, size, region, NULL);
+}
+
+void session_move_begin(struct session *s, void *addr, uint64_t size, uint32_t region)
+{
+	prefetch(s, addr, size, region, &s->share->moved);
+}
+
+void session_move_end(struct session *s)
+{
+	int err;
+
+	/* A call that failed at its very end was begun all the same, and decrements, too. */
+	do {
+		err = wait_signal(s, &s->share->moved, DRM_GSVM_WAIT_LT, 1);
+		if (err == ETIME)
+			fail("a prefetch does not end in %d s", JOB_SECONDS);
+	} while (again("WAIT", err));
 }

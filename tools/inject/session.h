@@ -61,6 +61,12 @@ void session_copy(struct session *s, void *dst, const void *src, uint64_t size);
 void session_fill(struct session *s, void *dst, uint64_t value, uint64_t size);
 void session_kernel(struct session *s, uint64_t kernel, uint32_t items, const uint64_t *args,
 		    size_t n);
+/* PREFETCH; then in the background, one at a time, which is to be waited for. */
+void session_move(struct session *s, void *addr, uint64_t size, uint32_t region);
+void session_move_begin(struct session *s, void *addr, uint64_t size, uint32_t region);
+void session_move_end(struct session *s);
+/* When faults move memory: DRM_GSVM_MIGRATE_*. */
+void session_migration(struct session *s, uint64_t when);
 /* WAIT for a signal that never comes; the errno, with queue and VM still there. */
 int session_wait_forever(struct session *s);
 

@@ -11,6 +11,8 @@
  * or "end STATUS" when the child is gone.
  *
  *   use      all of it
+ *   move     memory moves to VRAM and back on request
+ *   press    more memory moves to VRAM than there is
  *   little   a VM, a queue, one job
  *   wedge    the device is declared dead under a VM
  *   unplug   says "ready", goes on with the next line: the driver is unbound
@@ -31,6 +33,12 @@
 #include "session.h"
 
 #define SMALL	(48 * PAGE)
+/*
+ * Of a block of 2 MiB that moves in small pages: each of them takes a millisecond on
+ * the debug kernel, and one is like the other. So many that the block gets VRAM of its
+ * own (GSVM_MOVE_SPARSE), and groups of 64 KiB.
+ */
+#define PART	(32 * PAGE)
 /* Each in a GiB of its own, so that the page table gets directories of its own. */
 #define AT(n)	((void *)(0x100000000000ul + ((n) << 33)))
 
@@ -131,9 +139,10 @@ static uint64_t huge_mapped(struct session *s)
 	return q.huge_mapped;
 }
 
-/* 2 MiB by one entry; then, with a hole, by groups of 64 KiB and single pages. */
+/* 2 MiB by one entry; then, around a hole, by groups of 64 KiB and single pages. */
 static void use_huge(struct session *s)
 {
+	const size_t hole = 100 * PAGE, from = hole - PART / 2;
 	int clean = budget;
 	char *p = map_at(2, HUGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	uint64_t before = huge_mapped(s);
@@ -145,11 +154,11 @@ static void use_huge(struct session *s)
 	if (!clean && huge_mapped(s) == before)
 		fail("no 2 MiB entry was made");
 
-	SYS(munmap(p + 100 * PAGE, PAGE));
-	session_fill(s, p, 4, 100 * PAGE);
-	session_fill(s, p + 101 * PAGE, 5, HUGE - 101 * PAGE);
-	check_fill("below the hole", (uint64_t *)p, 100 * PAGE, 4);
-	check_fill("above the hole", (uint64_t *)(p + 101 * PAGE), HUGE - 101 * PAGE, 5);
+	SYS(munmap(p + hole, PAGE));
+	session_fill(s, p + from, 4, hole - from);
+	session_fill(s, p + hole + PAGE, 5, PART / 2);
+	check_fill("below the hole", (uint64_t *)(p + from), hole - from, 4);
+	check_fill("above the hole", (uint64_t *)(p + hole + PAGE), PART / 2, 5);
 	SYS(munmap(p, HUGE));
 }
 
@@ -214,6 +223,160 @@ static void phase_use(void)
 	use_file(&s);
 	use_kernel(&s);
 	use_queries(&s);
+	session_close(&s);
+}
+
+/* Each page says which one it is; whoever touches it finds it where it is. */
+static void name_pages(char *p, size_t size, uint64_t round)
+{
+	for (size_t i = 0; i < size; i += PAGE)
+		*(uint64_t *)(p + i) = pattern(i + round);
+}
+
+static void check_pages(const char *what, char *p, size_t size, uint64_t round)
+{
+	for (size_t i = 0; i < size; i += PAGE)
+		if (*(uint64_t *)(p + i) != pattern(i + round))
+			fail("%s: page %zu says %#lx, not %#lx", what, i / PAGE,
+			     *(uint64_t *)(p + i), pattern(i + round));
+}
+
+static size_t pages_in_vram(struct session *s, char *p, size_t size)
+{
+	uint32_t *word = calloc(size / PAGE, sizeof(*word));
+	struct drm_gsvm_residency args = {
+		.vm_id = s->vm,
+		.start = (uintptr_t)p,
+		.length = size,
+		.pages = (uintptr_t)word,
+	};
+	size_t i, n = 0;
+
+	if (!word)
+		fail("no memory");
+	MUST("RESIDENCY", session_ioctl(s->fd, DRM_IOCTL_GSVM_RESIDENCY, &args));
+	for (i = 0; i < size / PAGE; i++)
+		n += (word[i] & DRM_GSVM_RESIDENCY_WHERE) == DRM_GSVM_RESIDENCY_VRAM;
+	free(word);
+	return n;
+}
+
+static uint64_t vram_size(struct session *s)
+{
+	struct drm_gsvm_device_query q = { .param = DRM_GSVM_PARAM_VRAM_SIZE };
+
+	MUST("DEVICE_QUERY", session_ioctl(s->fd, DRM_IOCTL_GSVM_DEVICE_QUERY, &q));
+	return q.value;
+}
+
+/* On request: there and back, small pages and large, at once and in the background. */
+static void move_on_request(struct session *s)
+{
+	bool clean = !budget, went, stayed;
+	char *small = map_at(5, PART, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	char *huge = map_at(6, 2 * HUGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	SYS(madvise(small, PART, MADV_NOHUGEPAGE));
+	SYS(madvise(huge, 2 * HUGE, MADV_HUGEPAGE));
+	name_pages(small, PART, 1);
+	name_pages(huge, 2 * HUGE, 2);
+	session_move(s, small, PART, DRM_GSVM_REGION_VRAM);
+	session_move_begin(s, huge, 2 * HUGE, DRM_GSVM_REGION_VRAM);
+	session_move_end(s);
+	went = pages_in_vram(s, small, PART) && pages_in_vram(s, huge, 2 * HUGE);
+	if (clean && !went)
+		fail("nothing went to VRAM");
+	/* The GPU reaches some there, a CPU fetches some, the rest comes by request. */
+	session_copy(s, small + PART / 2, small, PAGE);
+	check_pages("small, fetched", small, PART / 4, 1);
+	check_pages("huge, fetched", huge, PAGE, 2);
+	session_move_begin(s, small, PART, DRM_GSVM_REGION_SYSTEM);
+	session_move_end(s);
+	session_move(s, huge, 2 * HUGE, DRM_GSVM_REGION_SYSTEM);
+	stayed = pages_in_vram(s, small, PART) || pages_in_vram(s, huge, 2 * HUGE);
+	if (clean && stayed)
+		fail("something stayed in VRAM");
+	if (*(uint64_t *)(small + PART / 2) != pattern(1))
+		fail("what the GPU copied in VRAM is %#lx", *(uint64_t *)(small + PART / 2));
+	check_pages("huge", huge, 2 * HUGE, 2);
+	SYS(munmap(small, PART));
+	SYS(munmap(huge, 2 * HUGE));
+}
+
+/* Every other block is one of a few small pages, the others are one page. */
+static void map_mixed(char *p, size_t size)
+{
+	for (; size; size -= 2 * HUGE, p += 2 * HUGE) {
+		SYS(munmap(p + PART, HUGE - PART));
+		SYS(madvise(p, PART, MADV_NOHUGEPAGE));
+		SYS(madvise(p + HUGE, HUGE, MADV_HUGEPAGE));
+	}
+}
+
+static void name_mixed(char *p, size_t size)
+{
+	for (; size; size -= 2 * HUGE, p += 2 * HUGE) {
+		name_pages(p, PART, 3);
+		name_pages(p + HUGE, HUGE, 4);
+	}
+}
+
+static void check_mixed(char *p, size_t size)
+{
+	for (; size; size -= 2 * HUGE, p += 2 * HUGE) {
+		check_pages("small, evicted and fetched", p, PART, 3);
+		check_pages("huge, evicted and fetched", p + HUGE, HUGE, 4);
+	}
+}
+
+/* Memory that nobody has touched, by faults, while a PREFETCH takes all room there is. */
+static void fill_mixed(struct session *s, char *p, size_t size, char *other, size_t other_size)
+{
+	session_move_begin(s, other, other_size, DRM_GSVM_REGION_VRAM);
+	for (; size; size -= 2 * HUGE, p += 2 * HUGE) {
+		session_fill(s, p, pattern(6), PART);
+		session_fill(s, p + HUGE, pattern(7), HUGE);
+		check_fill("small, filled in VRAM", (uint64_t *)p, PART, pattern(6));
+		check_fill("huge, filled in VRAM", (uint64_t *)(p + HUGE), HUGE, pattern(7));
+	}
+	session_move_end(s);
+}
+
+/*
+ * More than there is: what was used least goes. It begins with small and large pages
+ * in turns, so that whoever evicts meets both: the worker that does so ahead of need,
+ * PREFETCH, which takes room for 16 blocks at once, and faults meanwhile.
+ */
+static void move_too_much(struct session *s)
+{
+	const size_t mixed = 8 * HUGE, fresh = 4 * HUGE, more = 8 * HUGE;
+	size_t size = vram_size(s) + more;
+	char *p = map_at(7, size, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	char *new = map_at(8, fresh, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	map_mixed(p, mixed);
+	map_mixed(new, fresh);
+	SYS(madvise(p + mixed, size - mixed, MADV_HUGEPAGE));
+	name_mixed(p, mixed);
+	name_pages(p + mixed, size - mixed, 5);
+	session_move(s, p, size, DRM_GSVM_REGION_VRAM);
+	session_migration(s, DRM_GSVM_MIGRATE_SECOND);
+	session_migration(s, DRM_GSVM_MIGRATE_FIRST);
+	/* What was evicted comes again. */
+	fill_mixed(s, new, fresh, p, mixed);
+	check_mixed(p, mixed);
+	check_pages("evicted and fetched", p + mixed, size - mixed, 5);
+	SYS(munmap(p, size));
+	SYS(munmap(new, fresh));
+}
+
+static void phase_move(void (*move)(struct session *s))
+{
+	struct session s;
+
+	session_open(&s);
+	session_migration(&s, DRM_GSVM_MIGRATE_NEVER);
+	move(&s);
 	session_close(&s);
 }
 
@@ -288,6 +451,10 @@ static void run_phase(const char *phase, const char *path)
 {
 	if (!strcmp(phase, "use"))
 		phase_use();
+	else if (!strcmp(phase, "move"))
+		phase_move(move_on_request);
+	else if (!strcmp(phase, "press"))
+		phase_move(move_too_much);
 	else if (!strcmp(phase, "little"))
 		phase_little();
 	else if (!strcmp(phase, "unplug"))

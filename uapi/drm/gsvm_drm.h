@@ -27,7 +27,10 @@ extern "C" {
 
 /* Driver name as DRM_IOCTL_VERSION returns it, and its version history. */
 #define DRM_GSVM_NAME "gsvm"
-/* 1.0: VMs that mirror the process, user-mode queues, faults, WAIT. */
+/*
+ * 1.0: VMs that mirror the process, user-mode queues, faults, WAIT.
+ * 1.1: memory moves to VRAM and back: PREFETCH, RESIDENCY, VM_SET.
+ */
 
 /**
  * enum drm_gsvm_ioctl_id - ioctl numbers, append only
@@ -39,6 +42,9 @@ extern "C" {
  * @DRM_GSVM_QUEUE_DESTROY: destroy one; its work is dropped
  * @DRM_GSVM_QUEUE_QUERY: read its state and error record
  * @DRM_GSVM_WAIT: sleep until a signal has a value
+ * @DRM_GSVM_PREFETCH: move memory to VRAM or to system memory
+ * @DRM_GSVM_RESIDENCY: ask where memory is
+ * @DRM_GSVM_VM_SET: change a property of a VM
  */
 enum drm_gsvm_ioctl_id {
 	DRM_GSVM_DEVICE_QUERY = 0,
@@ -49,6 +55,9 @@ enum drm_gsvm_ioctl_id {
 	DRM_GSVM_QUEUE_DESTROY = 5,
 	DRM_GSVM_QUEUE_QUERY = 6,
 	DRM_GSVM_WAIT = 7,
+	DRM_GSVM_PREFETCH = 8,
+	DRM_GSVM_RESIDENCY = 9,
+	DRM_GSVM_VM_SET = 10,
 };
 
 /* Values of &drm_gsvm_device_query.param; append only. */
@@ -63,6 +72,9 @@ enum drm_gsvm_ioctl_id {
 #define DRM_GSVM_PARAM_MAX_QUEUES	8	/* queues per VM */
 #define DRM_GSVM_PARAM_QUEUE_FORMATS	9	/* bit mask, 1 << DRM_GSVM_QUEUE_FORMAT_* */
 #define DRM_GSVM_PARAM_TIMESTAMP	10	/* device clock now, in nanoseconds */
+#define DRM_GSVM_PARAM_VRAM_FREE	11	/* bytes of VRAM that nobody uses now */
+#define DRM_GSVM_PARAM_VRAM_EVICTED	12	/* 4 KiB pages ever evicted for want of VRAM */
+#define DRM_GSVM_PARAM_GPU_ID		13	/* this GPU in DRM_GSVM_RESIDENCY_GPU */
 
 /**
  * struct drm_gsvm_device_query - DRM_IOCTL_GSVM_DEVICE_QUERY
@@ -143,6 +155,119 @@ struct drm_gsvm_vm_query {
 	__u64 metadata_bytes;
 	/** @bytes_migrated: out, bytes copied between memories */
 	__u64 bytes_migrated;
+	/** @pages_to_vram: out, 4 KiB pages that moved to VRAM */
+	__u64 pages_to_vram;
+	/** @pages_to_system: out, those that came back because the CPU or a prefetch wanted them */
+	__u64 pages_to_system;
+	/**
+	 * @bounces: out, times that a block was left where it was because it went to and
+	 * fro, or because VRAM is short and little of it was used
+	 */
+	__u64 bounces;
+};
+
+/* Values of &drm_gsvm_vm_set.param; append only. */
+#define DRM_GSVM_VM_PARAM_MIGRATE	0	/* DRM_GSVM_MIGRATE_* */
+
+/* When a fault of the GPU moves memory to VRAM. A prefetch always does. */
+#define DRM_GSVM_MIGRATE_NEVER		0	/* memory stays, the GPU maps it */
+#define DRM_GSVM_MIGRATE_FIRST		1	/* at the first fault in a 2 MiB block; the default */
+#define DRM_GSVM_MIGRATE_SECOND		2	/* at the second */
+
+/**
+ * struct drm_gsvm_vm_set - DRM_IOCTL_GSVM_VM_SET
+ *
+ * Holds for faults from now on.
+ *
+ * Errors: -EINVAL for a parameter or a value that does not exist.
+ */
+struct drm_gsvm_vm_set {
+	/** @vm_id: in */
+	__u32 vm_id;
+	/** @param: in, DRM_GSVM_VM_PARAM_* */
+	__u32 param;
+	/** @value: in */
+	__u64 value;
+};
+
+/* Values of &drm_gsvm_prefetch.region */
+#define DRM_GSVM_REGION_SYSTEM		0
+#define DRM_GSVM_REGION_VRAM		1	/* of the GPU of the file */
+
+/* &drm_gsvm_prefetch.flags */
+#define DRM_GSVM_PREFETCH_ASYNC		(1 << 0)
+
+/**
+ * struct drm_gsvm_prefetch - DRM_IOCTL_GSVM_PREFETCH
+ *
+ * Moves the pages of a range, as many as can be moved: pages that are shared,
+ * pinned, locked, of a file or of a huge page file system stay where they are,
+ * addresses with nothing mapped are passed over, and memory that was never
+ * touched is made in VRAM at once. The data is never at risk, and the process
+ * may use it all the while.
+ *
+ * With DRM_GSVM_PREFETCH_ASYNC the call returns at once; when all is done, the
+ * value of the signal is decremented, as a packet's completion does it, and
+ * DRM_IOCTL_GSVM_WAIT on it returns. The work ends early, and the signal is
+ * still decremented, when the VM is destroyed. Without it, the call returns
+ * when all is done, or with -EINTR when a signal of the process interrupts it:
+ * what has moved until then has moved.
+ *
+ * Errors: -EINVAL for a bad flag, region or alignment, an empty or impossible
+ * range, or a signal without DRM_GSVM_PREFETCH_ASYNC; -EFAULT for a signal
+ * that cannot be written; -ENOENT when the VM is destroyed meanwhile; -ENOMEM;
+ * -EIO; -EINTR. That there is no VRAM is none: nothing moves.
+ */
+struct drm_gsvm_prefetch {
+	/** @vm_id: in */
+	__u32 vm_id;
+	/** @flags: in, DRM_GSVM_PREFETCH_* */
+	__u32 flags;
+	/** @start: in, first byte, a multiple of 4096 */
+	__u64 start;
+	/** @length: in, bytes, a multiple of 4096, not 0 */
+	__u64 length;
+	/** @region: in, DRM_GSVM_REGION_* */
+	__u32 region;
+	/** @pad: in, zero */
+	__u32 pad;
+	/** @signal: in, address of a struct gsvm_signal, a multiple of 64; 0: none */
+	__u64 signal;
+	/** @moved: out, 4 KiB pages that this call moved; 0 with DRM_GSVM_PREFETCH_ASYNC */
+	__u64 moved;
+};
+
+/* One 32-bit word of &drm_gsvm_residency.pages. */
+#define DRM_GSVM_RESIDENCY_WHERE	0xff		/* mask of the next four */
+#define DRM_GSVM_RESIDENCY_ABSENT	0		/* no page: untouched, swapped, unmapped */
+#define DRM_GSVM_RESIDENCY_SYSTEM	1
+#define DRM_GSVM_RESIDENCY_VRAM		2		/* see DRM_GSVM_RESIDENCY_GPU */
+#define DRM_GSVM_RESIDENCY_MOVING	3		/* no page, while a move is under way that may have it */
+#define DRM_GSVM_RESIDENCY_WRITE	(1 << 8)	/* the process may write without a fault */
+#define DRM_GSVM_RESIDENCY_HUGE		(1 << 9)	/* part of a 2 MiB page of the process */
+#define DRM_GSVM_RESIDENCY_GPU_SHIFT	16		/* DRM_GSVM_PARAM_GPU_ID of the VRAM's GPU */
+
+/**
+ * struct drm_gsvm_residency - DRM_IOCTL_GSVM_RESIDENCY
+ *
+ * A look without any effect: nothing is brought in or moved. The words of one
+ * 2 MiB block are of one instant.
+ *
+ * Errors: -EINVAL for a bad flag or alignment, an empty or impossible range,
+ * or one of more than 1 GiB; -EFAULT for @pages; -EAGAIN when the memory
+ * changed all the time; -ENOMEM; -EINTR.
+ */
+struct drm_gsvm_residency {
+	/** @vm_id: in */
+	__u32 vm_id;
+	/** @flags: in, zero */
+	__u32 flags;
+	/** @start: in, first byte, a multiple of 4096 */
+	__u64 start;
+	/** @length: in, bytes, a multiple of 4096, not 0 */
+	__u64 length;
+	/** @pages: in, address of one 32-bit word per 4 KiB page, written */
+	__u64 pages;
 };
 
 /* A ring of 64-byte AQL packets; hw/gsvm_hw.h has the packets. */
@@ -324,6 +449,9 @@ struct drm_gsvm_wait {
 #define DRM_IOCTL_GSVM_QUEUE_DESTROY	DRM_IOCTL_GSVM(W, QUEUE_DESTROY, queue_destroy)
 #define DRM_IOCTL_GSVM_QUEUE_QUERY	DRM_IOCTL_GSVM(WR, QUEUE_QUERY, queue_query)
 #define DRM_IOCTL_GSVM_WAIT		DRM_IOCTL_GSVM(WR, WAIT, wait)
+#define DRM_IOCTL_GSVM_PREFETCH		DRM_IOCTL_GSVM(WR, PREFETCH, prefetch)
+#define DRM_IOCTL_GSVM_RESIDENCY	DRM_IOCTL_GSVM(W, RESIDENCY, residency)
+#define DRM_IOCTL_GSVM_VM_SET		DRM_IOCTL_GSVM(W, VM_SET, vm_set)
 
 #if defined(__cplusplus)
 }

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* Kernels on less and on more memory than there is VRAM. */
+#include <stdio.h>
+
+#include "bench.h"
+
+/* Free memory, for what leaves VRAM has to go somewhere. */
+static size_t available(void)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	unsigned long kib = 0;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %lu", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib * KIB;
+}
+
+static uint64_t evicted(struct bench *b)
+{
+	struct gsvm_vram_stats s = { .size = sizeof(s) };
+	int ret = gsvm_device_vram(b->device, &s);
+
+	if (ret)
+		die("gsvm_device_vram", ret);
+	return s.pages_evicted;
+}
+
+/*
+ * The ideal of a pass in order: all of it comes in once, what does not fit goes
+ * out once, at the speed of the GPU's copy, and the GPU's own work besides.
+ */
+static void sequential(struct bench *b, size_t size, size_t vram, double work_us)
+{
+	size_t over = size > vram ? size - vram : 0;
+	double ideal = size / HUGE * b->copy_in + over / HUGE * b->copy_out +
+		       size / PAGE * work_us;
+	uint64_t before = evicted(b);
+	uint8_t *p = memory_get(size, true, true);
+	struct job job = gpu_touch(b, p, PAGE, 1, size / PAGE, true);
+	char name[64];
+
+	snprintf(name, sizeof(name), "in order, %zu %% of VRAM", 100 * size / vram);
+	row(name, job.us / (size / PAGE), ideal / (size / PAGE), "ideal",
+	    "%llu faults, %llu pages evicted, %llu times left where it was",
+	    (unsigned long long)job.faults, (unsigned long long)(evicted(b) - before),
+	    (unsigned long long)job.left);
+	memory_put(p, size);
+}
+
+/* One job of random touches. The ideal moves the one page that is missing in, and one out. */
+static void scatter(struct bench *b, const char *name, void *p, size_t size, size_t vram,
+		    uint32_t items, uint64_t count, double work_us)
+{
+	double miss = size > vram ? 1 - (double)vram / size : 0;
+	double ideal = work_us + miss * (b->copy_in + b->copy_out) / (HUGE / PAGE);
+	uint64_t before = evicted(b);
+	struct job job = gpu_scatter(b, p, size / PAGE, count, items);
+
+	row(name, job.us / (items * count), ideal, "ideal",
+	    "%llu faults, %llu pages evicted, %llu times left where it was",
+	    (unsigned long long)job.faults, (unsigned long long)(evicted(b) - before),
+	    (unsigned long long)job.left);
+}
+
+/* Random touches after a pass over everything in order: the first ones, and many more. */
+static void random_order(struct bench *b, size_t size, size_t vram, double work_us)
+{
+	uint8_t *p = memory_get(size, true, true);
+	char name[64];
+
+	gpu_touch(b, p, PAGE, 1, size / PAGE, true);
+	snprintf(name, sizeof(name), "at random, %zu %% of VRAM, 2048 touches", 100 * size / vram);
+	scatter(b, name, p, size, vram, 64, 32, work_us);
+	scatter(b, "    131072 more", p, size, vram, 64, 2048, work_us);
+	memory_put(p, size);
+}
+
+void bench_pressure(struct bench *b)
+{
+	static const unsigned int percent[] = { 50, 90, 120, 200, 800 };
+	struct gsvm_vram_stats s = { .size = sizeof(s) };
+	double work_us;
+	uint8_t *p;
+	int ret = gsvm_device_vram(b->device, &s);
+
+	if (ret)
+		die("gsvm_device_vram", ret);
+	bench_limits(b);
+	section("Kernels on a share of VRAM, us per touched page, against the transfer-limited ideal");
+	/* What the touch itself costs, with everything in place. */
+	p = memory_get(s.total / 4, true, true);
+	gpu_touch(b, p, PAGE, 1, s.total / 4 / PAGE, true);
+	work_us = gpu_touch(b, p, PAGE, 1, s.total / 4 / PAGE, true).us / (s.total / 4 / PAGE);
+	row("in VRAM already", work_us, 0, NULL, NULL);
+	memory_put(p, s.total / 4);
+	for (unsigned int i = 0; i < 2 * sizeof(percent) / sizeof(percent[0]); i++) {
+		size_t size = s.total / 100 * percent[i / 2] / HUGE * HUGE;
+
+		if (size > available() / 4 * 3) {
+			printf("  %u %% of VRAM: left out, the machine has too little memory\n",
+			       percent[i / 2]);
+			continue;
+		}
+		if (i % 2)
+			random_order(b, size, s.total, work_us);
+		else
+			sequential(b, size, s.total, work_us);
+	}
+}

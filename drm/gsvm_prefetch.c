@@ -1,0 +1,576 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/**
+ * DOC: Prefetch
+ *
+ * Moves a range to VRAM or back because the process said so, in windows of
+ * GSVM_MOVE_BLOCKS blocks. On the way to VRAM two windows are under way at once:
+ * while the engine copies one, the kernel collects the pages of the next. Both
+ * lie within one hold of the mmap lock, which is let go between two pairs, so
+ * that whoever changes the address space waits for a few milliseconds at most.
+ *
+ * Some pages do not move at the first attempt though they could: they sit in a
+ * processor's batch of pages on their way to the LRU lists, or somebody has just
+ * locked them. The kernel empties the batches when it meets such a page, so the
+ * next attempt finds most of them. After a pass, blocks of which not everything
+ * was collected are looked at (gsvm_look.c), and if there is anything left that
+ * could move, the windows get another pass, GSVM_PREFETCH_PASSES in all. Who has a
+ * page locked may have to wait for a processor to let go of it, so time passes
+ * before the later ones, 30 ms in all, without a lock. Pages that are pinned or shared
+ * do not count, so a range of those costs a look.
+ *
+ * Each pass begins with a look, too. It tells which pages are shared and stay, and
+ * which ones NUMA balancing samples. Pages in the VRAM of another GPU are moved at once
+ * (gsvm_move_across.c); those that cannot be are brought to system memory, and taken
+ * from there like all others. On the way back, pages come from the VRAM of all GPUs,
+ * whichever of them is asked.
+ *
+ * In between is also where it can be stopped: by a signal, if somebody waits
+ * for it, or by the end of the VM, if nobody does. What has moved has moved.
+ *
+ * *Whose thread.* To unmap a small page, the kernel flushes its translation at once
+ * on every processor that runs a thread of the process: an interrupt and its answer
+ * for each page, which outweighs everything else by far. A processor that is idle
+ * or runs a kernel thread is left alone. So when a process has several threads, a
+ * worker moves pages to VRAM while the caller sleeps; threads that prefetch at the
+ * same time do not interrupt each other then. Threads that compute are interrupted
+ * all the same. What comes back was not mapped, and the caller fetches it himself.
+ *
+ * An asynchronous prefetch holds a reference to the VM, not to the process's
+ * memory: it takes that for a pair of windows at a time, and ends when there is
+ * none any more.
+ */
+
+#include <linux/completion.h>
+#include <linux/delay.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/workqueue.h>
+
+#include <drm/gsvm_drm.h>
+
+#include "gsvm_block.h"
+#include "gsvm_device.h"
+#include "gsvm_hw.h"
+#include "gsvm_look.h"
+#include "gsvm_migrate.h"
+#include "gsvm_mirror.h"
+#include "gsvm_move.h"
+#include "gsvm_policy.h"
+#include "gsvm_prefetch.h"
+#include "gsvm_vm.h"
+#include "gsvm_vram.h"
+
+#define GSVM_PREFETCH_PAGES	(GSVM_MOVE_BLOCKS * GSVM_BLOCK_PAGES)
+#define GSVM_PREFETCH_BYTES	((unsigned long)GSVM_MOVE_BLOCKS * GSVM_BLOCK_SIZE)
+#define GSVM_PREFETCH_WINDOWS	2
+#define GSVM_PREFETCH_PASSES	6
+
+/* A signal that cannot be reached for want of memory: tries, milliseconds between. */
+#define GSVM_PREFETCH_SIGNAL_TRIES	256
+#define GSVM_PREFETCH_SIGNAL_PAUSE	64
+
+/**
+ * struct gsvm_prefetch - a range on its way
+ * @vm: address space
+ * @start: first byte
+ * @end: byte behind the last
+ * @to_vram: direction
+ * @interruptible: a signal for the current thread ends it
+ * @cancelled: so does this; set by who waits for a worker
+ * @moved: pages that have moved
+ * @move: windows; on the way back the first one only
+ * @busy: the window that is being copied, or NULL
+ * @left: something that could have moved has not, in this pass
+ */
+struct gsvm_prefetch {
+	struct gsvm_vm *vm;
+	unsigned long start;
+	unsigned long end;
+	bool to_vram;
+	bool interruptible;
+	bool cancelled;
+	u64 moved;
+	struct gsvm_move *move[GSVM_PREFETCH_WINDOWS];
+	struct gsvm_move *busy;
+	bool left;
+};
+
+/**
+ * struct gsvm_prefetch_errand - a prefetch that a worker makes for a waiting caller
+ * @work: does it
+ * @prefetch: what to do
+ * @ret: how it ended, once @done
+ * @done: completed at the end
+ *
+ * On the caller's stack, who does not go before @done.
+ */
+struct gsvm_prefetch_errand {
+	struct work_struct work;
+	struct gsvm_prefetch *prefetch;
+	int ret;
+	struct completion done;
+};
+
+/**
+ * struct gsvm_prefetch_job - an asynchronous prefetch
+ * @work: does it
+ * @vm: address space, with a reference
+ * @start: first byte
+ * @end: byte behind the last
+ * @to_vram: direction
+ * @signal: address of the signal, or 0
+ */
+struct gsvm_prefetch_job {
+	struct work_struct work;
+	struct gsvm_vm *vm;
+	unsigned long start;
+	unsigned long end;
+	bool to_vram;
+	u64 signal;
+};
+
+static unsigned long gsvm_prefetch_window_end(const struct gsvm_prefetch *p, unsigned long addr)
+{
+	return min(p->end, round_down(addr, GSVM_BLOCK_SIZE) + GSVM_PREFETCH_BYTES);
+}
+
+static void gsvm_prefetch_exit(struct gsvm_prefetch *p, unsigned long start, unsigned long end)
+{
+	gsvm_policy_memcg_exit(p->vm, (end - start) >> PAGE_SHIFT);
+}
+
+/*
+ * Where does a window from @addr on end: as far as the process's memory cgroups
+ * have room, a window or a block of it. gsvm_prefetch_exit() must follow if that is
+ * anywhere.
+ */
+static unsigned long gsvm_prefetch_enter(struct gsvm_prefetch *p, unsigned long addr)
+{
+	unsigned long end = gsvm_prefetch_window_end(p, addr);
+
+	if (gsvm_policy_memcg_enter(p->vm, (end - addr) >> PAGE_SHIFT))
+		return end;
+	end = min(end, round_down(addr, GSVM_BLOCK_SIZE) + GSVM_BLOCK_SIZE);
+	return gsvm_policy_memcg_enter(p->vm, (end - addr) >> PAGE_SHIFT) ? end : addr;
+}
+
+/* Why to stop; 0: go on. */
+static int gsvm_prefetch_stop(const struct gsvm_prefetch *p)
+{
+	if (p->interruptible && signal_pending(current))
+		return -EINTR;
+	if (READ_ONCE(p->cancelled))
+		return -EINTR;
+	if (READ_ONCE(p->vm->dead))
+		return -ENOENT;
+	/* What is in a dead GPU's VRAM may still be read, and is better off elsewhere. */
+	if (p->to_vram && gsvm_device_is_wedged(p->vm->gdev))
+		return -EIO;
+	return 0;
+}
+
+static void gsvm_prefetch_end_busy(struct gsvm_prefetch *p)
+{
+	if (p->busy)
+		p->moved += gsvm_move_in_end(p->busy);
+	p->busy = NULL;
+}
+
+/*
+ * Take what of a block is in the VRAM of other GPUs. Returns whether any of it is in
+ * system memory now, from where it could move.
+ */
+static bool gsvm_prefetch_fetch(struct gsvm_prefetch *p, struct gsvm_move *move,
+				struct gsvm_block *block, struct vm_area_struct *vma,
+				const struct gsvm_look_found *found)
+{
+	unsigned long first = block->start + ((unsigned long)found->foreign_first << PAGE_SHIFT);
+	unsigned long end = block->start + ((found->foreign_last + 1ul) << PAGE_SHIFT);
+	unsigned int moved = gsvm_move_across(move, vma, first, end);
+
+	p->moved += moved;
+	if (moved >= found->foreign)
+		return false;
+	move->keep = move->vram;
+	gsvm_move_out(move, vma, first, end, &moved);
+	return true;
+}
+
+/* Look at one mapping's part of a window. Returns whether anything in it could move. */
+static bool gsvm_prefetch_look(struct gsvm_prefetch *p, struct gsvm_move *move,
+			       struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	struct gsvm_look_found found;
+	unsigned long addr, next;
+	bool movable = false;
+
+	for (addr = start; addr < end; addr = next) {
+		unsigned int b = (addr - move->base) >> GSVM_BLOCK_SHIFT;
+		struct gsvm_block *block = move->block[b];
+
+		next = min(end, block->start + GSVM_BLOCK_SIZE);
+		/* Without VRAM, it is no use. */
+		if ((!move->chunk[b] && !move->mixed) ||
+		    gsvm_look_at(&move->look, block, move->vram, addr, next, &found))
+			continue;
+		bitmap_copy(move->stay[b], move->look.shared, GSVM_BLOCK_PAGES);
+		if (found.sampled)
+			gsvm_look_end_sampling(&move->look, block, vma);
+		movable |= found.movable;
+		if (found.foreign)
+			movable |= gsvm_prefetch_fetch(p, move, block, vma, &found);
+	}
+	return movable;
+}
+
+/* Begin one mapping's part of a window; the window before it is completed meanwhile. */
+static void gsvm_prefetch_begin(struct gsvm_prefetch *p, struct gsvm_move *move,
+				struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	if (p->busy == move)
+		gsvm_prefetch_end_busy(p);
+	gsvm_prefetch_look(p, move, vma, start, end);
+	move->fill_start = vma->vm_flags & VM_WRITE ? p->start : 0;
+	move->fill_end = vma->vm_flags & VM_WRITE ? p->end : 0;
+	move->fill_huge = true;
+	if (gsvm_move_in_begin(move, vma, start, end))
+		return;
+	gsvm_prefetch_end_busy(p);
+	p->busy = move;
+}
+
+/* See what the pass has left behind. */
+static void gsvm_prefetch_check(struct gsvm_prefetch *p, struct gsvm_move *move,
+				struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	if (move->missed)
+		p->left |= gsvm_prefetch_look(p, move, vma, start, end);
+}
+
+/* Do something to all mappings in a window whose VRAM is reserved; mmap_lock held. */
+static void gsvm_prefetch_window(struct gsvm_prefetch *p, struct gsvm_move *move,
+				 unsigned long start, unsigned long end,
+				 void (*fn)(struct gsvm_prefetch *p, struct gsvm_move *move,
+					    struct vm_area_struct *vma, unsigned long start,
+					    unsigned long end))
+{
+	struct vm_area_struct *vma;
+	unsigned long addr = start;
+
+	while (addr < end && (vma = find_vma(p->vm->mm, addr)) && vma->vm_start < end) {
+		addr = max(addr, vma->vm_start);
+		if (gsvm_migrate_movable(vma))
+			fn(p, move, vma, addr, min(end, vma->vm_end));
+		addr = vma->vm_end;
+	}
+}
+
+/* One pass over @n windows. Returns whether another one may move more. */
+static bool gsvm_prefetch_pass(struct gsvm_prefetch *p, const unsigned long *bound, unsigned int n)
+{
+	unsigned int i;
+
+	p->left = false;
+	mmap_read_lock(p->vm->mm);
+	for (i = 0; i < n; i++) {
+		p->move[i]->missed = 0;
+		gsvm_prefetch_window(p, p->move[i], bound[i], bound[i + 1], gsvm_prefetch_begin);
+	}
+	gsvm_prefetch_end_busy(p);
+	for (i = 0; i < n; i++)
+		gsvm_prefetch_window(p, p->move[i], bound[i], bound[i + 1], gsvm_prefetch_check);
+	mmap_read_unlock(p->vm->mm);
+	return p->left;
+}
+
+static void gsvm_prefetch_passes(struct gsvm_prefetch *p, const unsigned long *bound,
+				 unsigned int n)
+{
+	unsigned int pass;
+
+	for (pass = 1; gsvm_prefetch_pass(p, bound, n); pass++) {
+		if (pass == GSVM_PREFETCH_PASSES || gsvm_prefetch_stop(p))
+			break;
+		if (pass > 1)
+			fsleep(USEC_PER_MSEC << (pass - 1));
+	}
+}
+
+/* Move up to two windows from *@addr on to VRAM, and *@addr behind them. */
+static int gsvm_prefetch_in(struct gsvm_prefetch *p, unsigned long *addr)
+{
+	unsigned long bound[GSVM_PREFETCH_WINDOWS + 1] = { *addr };
+	unsigned int n, i;
+	int ret = 0;
+
+	for (n = 0; n < GSVM_PREFETCH_WINDOWS && bound[n] < p->end; n++) {
+		bound[n + 1] = gsvm_prefetch_enter(p, bound[n]);
+		if (bound[n + 1] == bound[n])
+			break;
+		ret = gsvm_move_reserve(p->move[n], p->vm, bound[n], bound[n + 1]);
+		if (ret) {
+			gsvm_prefetch_exit(p, bound[n], bound[n + 1]);
+			break;
+		}
+	}
+	if (n)
+		gsvm_prefetch_passes(p, bound, n);
+	for (i = 0; i < n; i++) {
+		gsvm_move_release(p->move[i]);
+		gsvm_prefetch_exit(p, bound[i], bound[i + 1]);
+	}
+	/* Without any room, the rest stays. */
+	*addr = n || ret ? bound[n] : p->end;
+	/* The block came and went: whoever took it has made progress, and we try again. */
+	return ret == -EAGAIN ? 0 : ret;
+}
+
+/* Bring one window from *@addr on back to system memory. */
+static int gsvm_prefetch_out(struct gsvm_prefetch *p, unsigned long *addr)
+{
+	unsigned long end = gsvm_prefetch_window_end(p, *addr), at = *addr;
+	struct vm_area_struct *vma;
+	unsigned int moved;
+	int ret = 0;
+
+	mmap_read_lock(p->vm->mm);
+	while (!ret && at < end && (vma = find_vma(p->vm->mm, at)) && vma->vm_start < end) {
+		at = max(at, vma->vm_start);
+		if (vma_is_anonymous(vma)) {
+			ret = gsvm_move_out(p->move[0], vma, at, min(end, vma->vm_end), &moved);
+			p->moved += moved;
+		}
+		at = vma->vm_end;
+	}
+	mmap_read_unlock(p->vm->mm);
+	*addr = end;
+	return ret;
+}
+
+static int gsvm_prefetch_alloc(struct gsvm_prefetch *p)
+{
+	unsigned int i, n = p->to_vram ? GSVM_PREFETCH_WINDOWS : 1;
+	unsigned long pages = (p->end - p->start) >> PAGE_SHIFT;
+
+	for (i = 0; i < n; i++) {
+		p->move[i] = gsvm_move_alloc(p->vm->gdev->vram,
+					     min(pages, (unsigned long)GSVM_PREFETCH_PAGES));
+		if (!p->move[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Move the range. -EINTR, -ENOENT, -EIO, -ENODEV, -ENOMEM when it ended early. */
+static int gsvm_prefetch_run(struct gsvm_prefetch *p)
+{
+	unsigned long addr = p->start;
+	unsigned int i;
+	int ret;
+
+	/* Without VRAM nothing goes there, and nothing is in it. */
+	if (p->to_vram ? !p->vm->gdev->vram : !gsvm_vram_gpus())
+		return 0;
+	ret = gsvm_prefetch_alloc(p);
+	while (!ret && addr < p->end) {
+		ret = gsvm_prefetch_stop(p);
+		if (ret)
+			break;
+		if (!mmget_not_zero(p->vm->mm)) {
+			ret = -ENOENT;
+			break;
+		}
+		if (p->to_vram)
+			ret = gsvm_prefetch_in(p, &addr);
+		else
+			ret = gsvm_prefetch_out(p, &addr);
+		mmput(p->vm->mm);
+		cond_resched();
+	}
+	for (i = 0; i < GSVM_PREFETCH_WINDOWS; i++)
+		gsvm_move_free(p->move[i]);
+	return ret;
+}
+
+static void gsvm_prefetch_errand_work(struct work_struct *work)
+{
+	struct gsvm_prefetch_errand *errand =
+		container_of(work, struct gsvm_prefetch_errand, work);
+
+	errand->ret = gsvm_prefetch_run(errand->prefetch);
+	complete(&errand->done);
+}
+
+/* As gsvm_prefetch_run(), by a worker: it ends early if the caller gets a signal. */
+static int gsvm_prefetch_send(struct gsvm_prefetch *p)
+{
+	struct gsvm_prefetch_errand errand = { .prefetch = p };
+
+	p->interruptible = false;
+	init_completion(&errand.done);
+	INIT_WORK_ONSTACK(&errand.work, gsvm_prefetch_errand_work);
+	/* Not among the patient: a thread that they wait for may be the one that waits here. */
+	queue_work(gsvm_wq, &errand.work);
+	if (wait_for_completion_interruptible(&errand.done)) {
+		WRITE_ONCE(p->cancelled, true);
+		wait_for_completion(&errand.done);
+	}
+	destroy_work_on_stack(&errand.work);
+	return errand.ret;
+}
+
+/* Has the process, which is the caller's, other threads whose processors need flushing? */
+static bool gsvm_prefetch_is_threaded(const struct gsvm_prefetch *p)
+{
+	return p->to_vram && current->mm == p->vm->mm && !thread_group_empty(current);
+}
+
+/* Decrement the word at @at. -ENOMEM: later, perhaps; another errno: never. */
+static int gsvm_prefetch_decrement(struct gsvm_vm *vm, u64 at)
+{
+	struct page *page;
+	void *map;
+	long ret;
+
+	if (!mmget_not_zero(vm->mm))
+		return -ENOENT;
+	mmap_read_lock(vm->mm);
+	ret = pin_user_pages_remote(vm->mm, at, 1, FOLL_WRITE, &page, NULL);
+	if (ret == 1) {
+		map = kmap_local_page(page);
+		/* All that was done before is visible before. */
+		smp_mb__before_atomic();
+		atomic64_dec((atomic64_t *)(map + offset_in_page(at)));
+		kunmap_local(map);
+		unpin_user_pages_dirty_lock(&page, 1, true);
+	}
+	mmap_read_unlock(vm->mm);
+	mmput(vm->mm);
+	return ret == 1 ? 0 : ret;
+}
+
+/*
+ * Decrement the value of a signal in the process's memory, as a packet's end
+ * does. Somebody may wait for it without end: while memory is short, that is no
+ * reason to give up.
+ */
+static void gsvm_prefetch_signal(struct gsvm_vm *vm, u64 addr)
+{
+	u64 at = addr + offsetof(struct gsvm_signal, value);
+	unsigned int try;
+
+	for (try = 0; try < GSVM_PREFETCH_SIGNAL_TRIES; try++) {
+		if (gsvm_prefetch_decrement(vm, at) != -ENOMEM)
+			break;
+		if (wait_event_timeout(vm->event_wq, READ_ONCE(vm->dead),
+				       msecs_to_jiffies(GSVM_PREFETCH_SIGNAL_PAUSE)))
+			break;
+	}
+	gsvm_vm_event(vm);
+}
+
+static void gsvm_prefetch_work(struct work_struct *work)
+{
+	struct gsvm_prefetch_job *job = container_of(work, struct gsvm_prefetch_job, work);
+	struct gsvm_prefetch p = {
+		.vm = job->vm,
+		.start = job->start,
+		.end = job->end,
+		.to_vram = job->to_vram,
+	};
+
+	/* Best effort: what did not move is found where it was. */
+	gsvm_prefetch_run(&p);
+	if (job->signal)
+		gsvm_prefetch_signal(job->vm, job->signal);
+	gsvm_vm_put(job->vm);
+	kfree(job);
+}
+
+static int gsvm_prefetch_async(struct gsvm_vm *vm, const struct drm_gsvm_prefetch *args)
+{
+	struct gsvm_signal __user *sig = u64_to_user_ptr(args->signal);
+	struct gsvm_prefetch_job *job;
+
+	if (args->signal && put_user(1, &sig->irq))
+		return -EFAULT;
+	job = kzalloc_obj(*job, GFP_KERNEL_ACCOUNT);
+	if (!job)
+		return -ENOMEM;
+	job->vm = gsvm_vm_get(vm);
+	job->start = args->start;
+	job->end = args->start + args->length;
+	job->to_vram = args->region == DRM_GSVM_REGION_VRAM;
+	job->signal = args->signal;
+	INIT_WORK(&job->work, gsvm_prefetch_work);
+	queue_work(gsvm_patient_wq, &job->work);
+	return 0;
+}
+
+/**
+ * gsvm_prefetch() - DRM_IOCTL_GSVM_PREFETCH
+ * @vm: VM, mirror of the caller's memory
+ * @args: validated; &drm_gsvm_prefetch.moved is written
+ *
+ * Context: process, sleeps; inside drm_dev_enter().
+ * Return: as the ioctl says.
+ */
+int gsvm_prefetch(struct gsvm_vm *vm, struct drm_gsvm_prefetch *args)
+{
+	struct gsvm_prefetch p = {
+		.vm = vm,
+		.start = args->start,
+		.end = args->start + args->length,
+		.to_vram = args->region == DRM_GSVM_REGION_VRAM,
+		.interruptible = true,
+	};
+	int ret;
+
+	args->moved = 0;
+	if (args->flags & DRM_GSVM_PREFETCH_ASYNC)
+		return gsvm_prefetch_async(vm, args);
+	ret = gsvm_prefetch_is_threaded(&p) ? gsvm_prefetch_send(&p) : gsvm_prefetch_run(&p);
+	args->moved = p.moved;
+	return ret;
+}
+
+static void gsvm_prefetch_vm_out(struct gsvm_vm *vm)
+{
+	struct gsvm_block *block;
+	u64 addr = 0;
+
+	while ((block = gsvm_mirror_block_next(vm->mirror, &addr))) {
+		struct gsvm_prefetch p = {
+			.vm = vm,
+			.start = block->start,
+			.end = block->start + GSVM_BLOCK_SIZE,
+		};
+
+		gsvm_block_put(block);
+		gsvm_prefetch_run(&p);
+	}
+}
+
+/**
+ * gsvm_prefetch_all_out() - bring back what the address spaces have in VRAM
+ * @gdev: GPU
+ *
+ * For what eviction by physical address cannot split.
+ */
+void gsvm_prefetch_all_out(struct gsvm_device *gdev)
+{
+	u32 asid;
+
+	for (asid = 0; asid < gdev->limits.num_asids; asid++) {
+		struct gsvm_vm *vm = gsvm_vm_lookup_asid(gdev, asid);
+
+		if (!vm)
+			continue;
+		gsvm_prefetch_vm_out(vm);
+		gsvm_vm_put(vm);
+	}
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+#ifndef GSVM_PREFETCH_H
+#define GSVM_PREFETCH_H
+
+struct drm_gsvm_prefetch;
+struct gsvm_device;
+struct gsvm_vm;
+
+int gsvm_prefetch(struct gsvm_vm *vm, struct drm_gsvm_prefetch *args);
+void gsvm_prefetch_all_out(struct gsvm_device *gdev);
+
+#endif
