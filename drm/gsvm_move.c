@@ -147,6 +147,7 @@ struct gsvm_move *gsvm_move_get(struct gsvm_vram *vram)
 		return gsvm_move_alloc(vram, GSVM_BLOCK_PAGES);
 	move->vm = NULL;
 	move->keep = NULL;
+	move->exclusive = false;
 	move->access = false;
 	move->whole = false;
 	return move;

@@ -43,6 +43,8 @@ struct gsvm_xfer;
  *	know sets it to 0 before
  * @whole: on the way back, the range is one 2 MiB page, and guarded
  * @keep: on the way back, VRAM whose pages stay; or NULL
+ * @exclusive: on the way back, mmap_lock is held for writing, to be downgraded when the
+ *	pages are collected
  * @access: on the way back or across, somebody wants to access the pages now
  * @look: where pages are, for whoever makes the move
  * @link: on &gsvm_move_cache.list
@@ -68,6 +70,7 @@ struct gsvm_move {
 	unsigned int missed;
 	bool whole;
 	const struct gsvm_vram *keep;
+	bool exclusive;
 	bool access;
 	struct gsvm_look look;
 	struct list_head link;
@@ -118,6 +121,7 @@ int gsvm_move_in_begin(struct gsvm_move *move, struct vm_area_struct *vma, unsig
 unsigned int gsvm_move_in_end(struct gsvm_move *move);
 unsigned int gsvm_move_in(struct gsvm_move *move, struct vm_area_struct *vma, unsigned long start,
 			  unsigned long end);
+void gsvm_move_downgrade(struct gsvm_move *move, struct mm_struct *mm);
 int gsvm_move_out(struct gsvm_move *move, struct vm_area_struct *vma, unsigned long start,
 		  unsigned long end, unsigned int *moved);
 int gsvm_move_out_access(struct gsvm_move *move, struct vm_fault *vmf, unsigned long start,

@@ -22,7 +22,8 @@
  * such: the copy is made at the engines' speed, the split would not be undone
  * (nothing joins VRAM pages again), and the device would lose its large entry.
  *
- * Locks: as for all moves, and the guard.
+ * Locks: as for all moves, and the guard. The worker of gsvm_split.c has the mmap lock for
+ * writing until the pages are collected (&gsvm_move.exclusive).
  */
 
 #include <linux/mm.h>
@@ -195,6 +196,18 @@ static void gsvm_move_out_account(struct gsvm_move *move, struct gsvm_vram *vram
 	gsvm_vm_put(vm);
 }
 
+/**
+ * gsvm_move_downgrade() - let others have the mmap lock again, for reading
+ * @move: move; nothing happens if it is not &gsvm_move.exclusive
+ * @mm: process
+ */
+void gsvm_move_downgrade(struct gsvm_move *move, struct mm_struct *mm)
+{
+	if (move->exclusive)
+		mmap_write_downgrade(mm);
+	move->exclusive = false;
+}
+
 /*
  * One migrate_vma call. 0; -EINVAL for a mapping of an impossible kind, nothing was
  * moved. With @fault_page, -ENOMEM or -EIO if it was not moved, for want of memory
@@ -220,6 +233,7 @@ static int gsvm_move_out_once(struct gsvm_move *move, struct vm_area_struct *vma
 		args->flags |= MIGRATE_VMA_SELECT_COMPOUND;
 	gsvm_transit_begin(vma->vm_mm, start, end);
 	ret = migrate_vma_setup(args);
+	gsvm_move_downgrade(move, vma->vm_mm);
 	if (ret)
 		goto out;
 
@@ -306,9 +320,11 @@ int gsvm_move_out_access(struct gsvm_move *move, struct vm_fault *vmf, unsigned 
 	*moved = 0;
 	move->access = true;
 	move->whole = !vmf->pte;
+	if (move->whole && gsvm_split_is_ordered(move->vram, vmf->page))
+		return 0;
 	if (move->whole && !gsvm_guard_take_folio(&guard, move->vram, vmf->vma->vm_mm, start,
 						  page_folio(vmf->page)))
-		return gsvm_split_later(move->vram, vmf->vma->vm_mm, start);
+		return gsvm_split_later(move->vram, vmf->vma->vm_mm, start, vmf->page);
 	ret = gsvm_move_out_once(move, vmf->vma, start, end, vmf->page, moved);
 	gsvm_guard_drop(&guard);
 	return ret;

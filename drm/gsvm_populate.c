@@ -64,8 +64,10 @@
 #include "gsvm_device.h"
 #include "gsvm_mirror.h"
 #include "gsvm_populate.h"
+#include "gsvm_split.h"
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
+#include "gsvm_vram.h"
 #include "gsvm_vram_page.h"
 
 #define GSVM_POPULATE_TRIES	16
@@ -82,6 +84,8 @@
  * @pages: what was found
  * @seq: notifier sequence that @pages was read at
  * @fault_flags: FAULT_FLAG_TRIED once a fault had to let go of mmap_lock
+ * @huge: first page frame of a 2 MiB page in VRAM that a fault met, which has come back
+ *	or is to be split; 0: none
  * @oom: a fault ended for want of memory
  * @tracked: the soft-dirty bits of the mapping at work were cleared once
  */
@@ -93,6 +97,7 @@ struct gsvm_populate {
 	struct gsvm_block_pages pages;
 	unsigned long seq;
 	unsigned int fault_flags;
+	unsigned long huge;
 	bool oom;
 	bool tracked;
 };
@@ -296,8 +301,18 @@ static bool gsvm_page_arrived(struct gsvm_populate *p, unsigned int i)
 }
 
 /*
+ * Was it mapped by one entry for 2 MiB, and in no system memory? Then a fault on any of its
+ * pages concerns all of them: it comes back as a whole or is to be split (gsvm_split.c).
+ */
+static bool gsvm_page_huge_device(const struct gsvm_populate *p, unsigned int i)
+{
+	return gsvm_page_device(p, i) && hmm_pfn_to_map_order(p->pages.pfn[i]) >= PMD_ORDER;
+}
+
+/*
  * Bring in every needed page of pages [first, end) that is not there. Sets
- * *@missing if there was one. On -EAGAIN, mmap_lock is not held.
+ * *@missing if there was one. -EBUSY: something happened to a 2 MiB page, look again;
+ * on -EAGAIN, mmap_lock is not held.
  */
 static int gsvm_fault_in_missing(struct gsvm_populate *p, struct vm_area_struct *vma,
 				 unsigned int first, unsigned int end, bool *missing)
@@ -321,6 +336,10 @@ static int gsvm_fault_in_missing(struct gsvm_populate *p, struct vm_area_struct 
 		ret = gsvm_fault_in(p, vma, i);
 		if (ret)
 			return ret;
+		if (test_bit(i, p->need) && gsvm_page_huge_device(p, i)) {
+			p->huge = (p->pages.pfn[i] & ~HMM_PFN_FLAGS) - i;
+			return -EBUSY;
+		}
 	}
 	return 0;
 }
@@ -376,6 +395,7 @@ static int gsvm_populate_look(struct gsvm_populate *p)
 	int ret = 0;
 
 	memset(&p->pages, 0, sizeof(p->pages));
+	p->huge = 0;
 	p->seq = mmu_interval_read_begin(&p->block->notifier);
 
 	mmap_read_lock(mm);
@@ -605,6 +625,9 @@ int gsvm_populate(struct gsvm_vm *vm, struct gsvm_block *block, struct gsvm_requ
 		if (!ret || ret == -ENODEV)
 			break;
 		atomic64_inc(&vm->stats.fault_retries);
+		/* Orders for another GPU's VRAM are not there: such a page is repeated only. */
+		if (p->huge && vm->gdev->vram)
+			gsvm_split_wait(vm->gdev->vram, p->huge);
 		cond_resched();
 	}
 	if (ret == -ENOMEM && p->oom) {

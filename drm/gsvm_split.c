@@ -8,12 +8,25 @@
  * holds a reference. So it leaves an order and is repeated, until a worker has
  * brought the block's pages back, small ones all of them.
  *
- * There is one order at a time for each GPU. Who finds it taken is repeated all the
- * same: either it is for the same page, or the next attempt finds the place free.
- * The worker's attempt can fail, if other accesses hold the page just then. They come
- * back and order again.
+ * There is one order at a time for each page, whoever has it, and each has a worker of
+ * its own: the mmap lock that one waits for may be held for long, by what its process
+ * waits for, and that must not be felt by processes that have nothing to do with it.
+ * Without memory for an order there is none, and the access is repeated all the same.
  *
- * An order holds the process's memory (mm_users), which its maker has.
+ * *Who gets the page.* An access that is repeated has the page in its hands each time,
+ * and while anybody has, the kernel does not split it. Accesses are repeated as fast as
+ * they can: with a few of them at once, of CPUs or of fault services, the page would
+ * never be free. So the worker takes the process's mmap lock for writing, which waits
+ * for all accesses of the process and lets no new one begin, and downgrades it when
+ * the pages are collected, before they are copied. Accesses of other processes that
+ * have the page are not kept out by that, but they let go of it at once when
+ * it is ordered (gsvm_split_is_ordered()), and the worker tries GSVM_SPLIT_TRIES times.
+ * If that was not enough, it is ordered again. A fault service, of any process, which
+ * can wait without the page in its hands, does that (gsvm_split_wait()).
+ *
+ * An order holds the process's memory (mm_users), which its maker has. The page it is
+ * for is looked at by the worker without a reference: all orders are through before the
+ * struct pages go (gsvm_split_flush()).
  *
  * *Pages that were shared once.* After fork(), a page that nobody has written since is
  * not exclusive to a process, and its entry is read-only, also when there is only one
@@ -34,10 +47,15 @@
  *   another GPU, in small pieces, as if it could not be guarded: what fails on the way
  *   is put back. By its frame, where there is nothing to split it by, it does
  *   not set out before there is memory for it (gsvm_evict.c).
+ *
+ * Locks: mmap_lock, for writing until the pages are collected; &gsvm_split.lock is a leaf.
  */
 
+#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
 
 #include "gsvm_device.h"
 #include "gsvm_migrate.h"
@@ -47,44 +65,96 @@
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
 
-static void gsvm_split_do(struct gsvm_vram *vram, struct mm_struct *mm, unsigned long start)
+/* Attempts for one order, if other processes have the page each time. */
+#define GSVM_SPLIT_TRIES	8
+
+/**
+ * struct gsvm_split_order - one page
+ * @link: in &gsvm_split.orders
+ * @work: who does it
+ * @vram: VRAM the page is in
+ * @mm: a process that has it, with a reference to its users
+ * @start: where in that
+ * @pfn: first page frame
+ */
+struct gsvm_split_order {
+	struct list_head link;
+	struct work_struct work;
+	struct gsvm_vram *vram;
+	struct mm_struct *mm;
+	unsigned long start;
+	unsigned long pfn;
+};
+
+static bool gsvm_split_has(const struct gsvm_split *split, unsigned long pfn)
 {
-	struct gsvm_move *move = gsvm_move_get(vram);
+	const struct gsvm_split_order *order;
+
+	lockdep_assert_held(&split->lock);
+
+	list_for_each_entry(order, &split->orders, link)
+		if (order->pfn == pfn)
+			return true;
+	return false;
+}
+
+/* One attempt. Returns whether there is nothing left to try. */
+static bool gsvm_split_try(struct gsvm_move *move, struct mm_struct *mm, unsigned long start)
+{
 	struct vm_area_struct *vma;
-	unsigned int moved;
+	unsigned int moved = 0;
+	int ret = -EINVAL;
+
+	mmap_write_lock(mm);
+	move->exclusive = true;
+	vma = vma_lookup(mm, start);
+	if (vma && vma_is_anonymous(vma) && vma->vm_end - start >= GSVM_BLOCK_SIZE)
+		ret = gsvm_move_out(move, vma, start, start + GSVM_BLOCK_SIZE, &moved);
+	gsvm_move_downgrade(move, mm);
+	mmap_read_unlock(mm);
+	return ret || moved;
+}
+
+static void gsvm_split_do(const struct gsvm_split_order *order)
+{
+	struct gsvm_move *move = gsvm_move_get(order->vram);
+	unsigned int try;
 
 	if (!move)
 		return;
-	mmap_read_lock(mm);
-	vma = vma_lookup(mm, start);
-	if (vma && vma_is_anonymous(vma) && vma->vm_end - start >= GSVM_BLOCK_SIZE)
-		gsvm_move_out(move, vma, start, start + GSVM_BLOCK_SIZE, &moved);
-	mmap_read_unlock(mm);
+	for (try = 0; try < GSVM_SPLIT_TRIES; try++) {
+		/* Others may have been quicker. */
+		if (!folio_test_large(page_folio(pfn_to_page(order->pfn))) ||
+		    gsvm_split_try(move, order->mm, order->start))
+			break;
+		cond_resched();
+	}
 	gsvm_move_put(move);
 }
 
 static void gsvm_split_work(struct work_struct *work)
 {
-	struct gsvm_split *split = container_of(work, struct gsvm_split, work);
-	struct gsvm_vram *vram = container_of(split, struct gsvm_vram, split);
-	struct mm_struct *mm = split->mm;
+	struct gsvm_split_order *order = container_of(work, struct gsvm_split_order, work);
+	struct gsvm_split *split = &order->vram->split;
 
-	gsvm_split_do(vram, mm, split->start);
+	gsvm_split_do(order);
 	spin_lock(&split->lock);
-	split->mm = NULL;
+	list_del(&order->link);
+	wake_up_var_locked(split, &split->lock);
 	spin_unlock(&split->lock);
 	/* Perhaps the last one: then it unmaps everything. */
-	mmput(mm);
+	mmput(order->mm);
+	kfree(order);
 }
 
 /**
  * gsvm_split_init() - nothing to do yet
- * @split: worker
+ * @split: orders
  */
 void gsvm_split_init(struct gsvm_split *split)
 {
-	INIT_WORK(&split->work, gsvm_split_work);
 	spin_lock_init(&split->lock);
+	INIT_LIST_HEAD(&split->orders);
 }
 
 /**
@@ -92,21 +162,80 @@ void gsvm_split_init(struct gsvm_split *split)
  * @vram: VRAM it is in
  * @mm: process that has it, the caller holds its mm_users
  * @start: where
+ * @page: its first page, which the caller has a reference to
  *
  * Context: any that may not wait for the page; takes a spinlock.
  * Return: 0; the access is to be repeated.
  */
-int gsvm_split_later(struct gsvm_vram *vram, struct mm_struct *mm, unsigned long start)
+int gsvm_split_later(struct gsvm_vram *vram, struct mm_struct *mm, unsigned long start,
+		     struct page *page)
+{
+	struct gsvm_split_order *order = kmalloc_obj(*order, GFP_NOWAIT);
+	struct gsvm_split *split = &vram->split;
+
+	if (!order)
+		return 0;
+	INIT_WORK(&order->work, gsvm_split_work);
+	order->vram = vram;
+	order->mm = mm;
+	order->start = start;
+	order->pfn = page_to_pfn(page);
+	spin_lock(&split->lock);
+	if (!gsvm_split_has(split, order->pfn)) {
+		mmget(mm);
+		list_add(&order->link, &split->orders);
+		queue_work(gsvm_split_wq, &order->work);
+		order = NULL;
+	}
+	spin_unlock(&split->lock);
+	kfree(order);
+	return 0;
+}
+
+/**
+ * gsvm_split_is_ordered() - is a 2 MiB page about to be split
+ * @vram: VRAM it is in
+ * @page: its first page
+ *
+ * Return: whether an access shall let go of it at once, and be repeated.
+ */
+bool gsvm_split_is_ordered(struct gsvm_vram *vram, const struct page *page)
+{
+	struct gsvm_split *split = &vram->split;
+	bool ordered;
+
+	spin_lock(&split->lock);
+	ordered = gsvm_split_has(split, page_to_pfn(page));
+	spin_unlock(&split->lock);
+	return ordered;
+}
+
+/**
+ * gsvm_split_wait() - let the worker have a page
+ * @vram: VRAM
+ * @pfn: its first page frame; of any kind, also if it is no 2 MiB page any more
+ *
+ * Context: process, sleeps, for as long as something in the kernel has the mmap lock of a
+ * process that has the page; no lock held, neither the mmap lock nor a page's.
+ */
+void gsvm_split_wait(struct gsvm_vram *vram, unsigned long pfn)
 {
 	struct gsvm_split *split = &vram->split;
 
 	spin_lock(&split->lock);
-	if (!split->mm) {
-		mmget(mm);
-		split->mm = mm;
-		split->start = start;
-		queue_work(gsvm_patient_wq, &split->work);
-	}
+	wait_var_event_spinlock(split, !gsvm_split_has(split, pfn), &split->lock);
 	spin_unlock(&split->lock);
-	return 0;
+}
+
+/**
+ * gsvm_split_flush() - wait until nothing is ordered
+ * @split: orders
+ *
+ * Context: process, sleeps; when there are no pages any more that could be ordered.
+ */
+void gsvm_split_flush(struct gsvm_split *split)
+{
+	spin_lock(&split->lock);
+	wait_var_event_spinlock(split, list_empty(&split->orders), &split->lock);
+	spin_unlock(&split->lock);
 }

@@ -3,9 +3,9 @@
 #define GSVM_SPLIT_H
 
 #include <linux/kconfig.h>
+#include <linux/list.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
-#include <linux/workqueue.h>
 
 /* Does the kernel stop at a 2 MiB page in VRAM for being soft-dirty: see DOC: Splitting. */
 #define GSVM_SPLIT_NOT_EXCLUSIVE \
@@ -13,22 +13,23 @@
 
 struct gsvm_vram;
 struct mm_struct;
+struct page;
 
 /**
- * struct gsvm_split - the worker for 2 MiB pages that no access can bring back
- * @work: does it
+ * struct gsvm_split - 2 MiB pages of one VRAM that no access can bring back
  * @lock: protects what follows; a leaf
- * @mm: process, with a reference to its users; NULL: nothing is to be done
- * @start: where in it the page is
+ * @orders: those that a worker is to split
  */
 struct gsvm_split {
-	struct work_struct work;
-	spinlock_t lock;	/* mm, start */
-	struct mm_struct *mm;
-	unsigned long start;
+	spinlock_t lock;	/* orders */
+	struct list_head orders;
 };
 
 void gsvm_split_init(struct gsvm_split *split);
-int gsvm_split_later(struct gsvm_vram *vram, struct mm_struct *mm, unsigned long start);
+int gsvm_split_later(struct gsvm_vram *vram, struct mm_struct *mm, unsigned long start,
+		     struct page *page);
+void gsvm_split_wait(struct gsvm_vram *vram, unsigned long pfn);
+bool gsvm_split_is_ordered(struct gsvm_vram *vram, const struct page *page);
+void gsvm_split_flush(struct gsvm_split *split);
 
 #endif

@@ -50,6 +50,9 @@ struct workqueue_struct *gsvm_wq;
 EXPORT_SYMBOL_IF_KUNIT(gsvm_wq);
 struct workqueue_struct *gsvm_patient_wq;
 
+/* Who splits pages (gsvm_split.c), which services on both of the others wait for. */
+struct workqueue_struct *gsvm_split_wq;
+
 /**
  * gsvm_vm_module_init() - once, when the module is loaded
  *
@@ -61,11 +64,18 @@ int gsvm_vm_module_init(void)
 	if (!gsvm_wq)
 		return -ENOMEM;
 	gsvm_patient_wq = alloc_workqueue("gsvm-patient", WQ_UNBOUND, WQ_MAX_ACTIVE);
-	if (!gsvm_patient_wq) {
-		destroy_workqueue(gsvm_wq);
-		return -ENOMEM;
-	}
+	if (!gsvm_patient_wq)
+		goto destroy_wq;
+	gsvm_split_wq = alloc_workqueue("gsvm-split", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (!gsvm_split_wq)
+		goto destroy_patient_wq;
 	return 0;
+
+destroy_patient_wq:
+	destroy_workqueue(gsvm_patient_wq);
+destroy_wq:
+	destroy_workqueue(gsvm_wq);
+	return -ENOMEM;
 }
 
 /**
@@ -78,6 +88,8 @@ void gsvm_vm_module_exit(void)
 	/* Services queue patient ones, and all queue the end of their address space. */
 	flush_workqueue(gsvm_wq);
 	destroy_workqueue(gsvm_patient_wq);
+	/* There are no devices any more, and no orders: what is left of one drops its process. */
+	destroy_workqueue(gsvm_split_wq);
 	destroy_workqueue(gsvm_wq);
 }
 

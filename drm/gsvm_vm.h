@@ -89,6 +89,7 @@ struct gsvm_vm {
 
 extern struct workqueue_struct *gsvm_wq;
 extern struct workqueue_struct *gsvm_patient_wq;
+extern struct workqueue_struct *gsvm_split_wq;
 
 int gsvm_vm_module_init(void);
 void gsvm_vm_module_exit(void);

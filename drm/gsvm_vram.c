@@ -221,7 +221,7 @@ void gsvm_vram_fini(struct gsvm_device *gdev)
 	cancel_work_sync(&vram->evict_work);
 	gsvm_evict_all(vram);
 	/* No page, no access to one, no new order. */
-	flush_work(&vram->split.work);
+	gsvm_split_flush(&vram->split);
 	if (!again)
 		atomic_dec(&gsvm_vram_count);
 	/* Whoever found a page of it in a page table is through with its struct page. */

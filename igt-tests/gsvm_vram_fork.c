@@ -13,6 +13,9 @@
 
 #define SIZE	HUGE
 
+/* Of each process, beside its GPU. */
+#define WRITERS	3
+
 enum who { NOBODY, CPU, GPU };
 
 static void write_as(enum who who, struct queue *q, char *p, uint32_t seed)
@@ -86,6 +89,74 @@ SIDES(huge_parent_cpu, true, false, CPU, NOBODY)
 SIDES(huge_parent_gpu, true, false, GPU, NOBODY)
 SIDES(huge_child_cpu, true, true, NOBODY, CPU)
 SIDES(huge_gpu_then_gpu, true, false, GPU, GPU)
+
+struct writer {
+	struct thread thread;
+	char *p;
+	uint32_t seed;
+};
+
+static void writer_run(void *arg)
+{
+	struct writer *w = arg;
+
+	cpu_fill(w->p, SIZE, w->seed, SPARSE);
+}
+
+/* The GPU and several CPUs of one process write the same. */
+static void write_together(struct queue *q, char *p, uint32_t seed, const char *what)
+{
+	struct writer w[WRITERS];
+	unsigned int i;
+
+	for (i = 0; i < WRITERS; i++) {
+		w[i].p = p;
+		w[i].seed = seed;
+		gsvm_thread(&w[i].thread, writer_run, &w[i]);
+	}
+	gpu_pattern(q, p, SIZE, seed, SPARSE);
+	for (i = 0; i < WRITERS; i++)
+		gsvm_thread_join(&w[i].thread);
+	gpu_verify(q, p, SIZE, seed, SPARSE, what);
+	cpu_verify(p, SIZE, seed, SPARSE, what);
+}
+
+/*
+ * Everybody wants the same 2 MiB page at the same moment, on both sides of a fork.
+ * It cannot leave VRAM as it is, and is in somebody's hands all the time. That each of
+ * its pages is copied once may repeat as many services, and no more.
+ */
+static void huge_all_write(void)
+{
+	enum { ROUNDS = 4 };
+	struct queue *q = queue_open();
+	struct drm_gsvm_vm_query stats;
+	int round;
+
+	for (round = 0; round < ROUNDS; round++) {
+		char *p = map_thp_in_vram(q, SIZE, 1);
+		struct child *c = gsvm_fork();
+
+		if (!c->pid) {
+			struct queue *own = queue_open();
+
+			gsvm_tell(c);
+			gsvm_hear(c);
+			write_together(own, p, 3, "the child's memory");
+			gsvm_exit();
+		}
+		gsvm_hear(c);
+		gsvm_tell(c);
+		write_together(q, p, 2, "the parent's memory");
+		gsvm_join(c);
+		gsvm_sys(munmap(p, SIZE));
+	}
+	igt_gsvm_vm_query(q->fd, q->vm, &stats, 0);
+	gsvm_assert(stats.fault_retries <= ROUNDS * SIZE / PAGE,
+		    "%llu repeats in %llu services\n", (unsigned long long)stats.fault_retries,
+		    (unsigned long long)stats.fault_services);
+	queue_close(q);
+}
 
 /* The child is gone before anybody touches anything. */
 static void child_gone(void)
@@ -297,6 +368,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "huge-parent-gpu", huge_parent_gpu, "a huge page, the parent's GPU writes" },
 	{ "huge-child-cpu", huge_child_cpu, "a huge page, the child's CPU writes" },
 	{ "huge-gpu-then-gpu", huge_gpu_then_gpu, "a huge page, both GPUs write" },
+	{ "huge-all-write", huge_all_write, "a huge page, GPUs and CPUs of both write at once" },
 	{ "child-gone", child_gone, "the child ends at once" },
 	{ "parent-gone-cpu", parent_gone_cpu, "the parent ends, the child's CPU goes on" },
 	{ "parent-gone-gpu", parent_gone_gpu, "the parent ends, the child's GPU goes on" },

@@ -102,31 +102,53 @@ static void use_changes(struct session *s)
 	SYS(munmap(dst, SMALL));
 }
 
-/* What the GPU writes after fork() is the parent's alone. */
-static void use_fork(struct session *s)
-{
-	uint64_t *words = AT(0ul);
-	int go[2], status;
+struct child {
 	pid_t pid;
+	int go;
+};
 
-	session_fill(s, words, 1, SMALL);
+/* One that looks at memory when its parent is through with it: it is as it was. */
+static struct child child_begin(const uint64_t *words, size_t size, uint64_t value)
+{
+	struct child c;
+	int go[2], byte;
+
 	SYS(pipe(go));
-	pid = SYS(fork());
-	if (!pid) {
+	c.pid = SYS(fork());
+	if (!c.pid) {
 		close(go[1]);
-		while (read(go[0], &status, 1) > 0)
+		while (read(go[0], &byte, 1) > 0)
 			;
-		for (size_t i = 0; i < SMALL / 8; i++)
-			if (words[i] != 1)
+		for (size_t i = 0; i < size / 8; i++)
+			if (words[i] != value)
 				_exit(1);
 		_exit(0);
 	}
 	close(go[0]);
-	session_fill(s, words, 2, SMALL);
-	close(go[1]);
-	SYS(waitpid(pid, &status, 0));
+	c.go = go[1];
+	return c;
+}
+
+static void child_end(const struct child *c, const char *what)
+{
+	int status;
+
+	close(c->go);
+	SYS(waitpid(c->pid, &status, 0));
 	if (status)
-		fail("fork: the child sees what the GPU wrote for the parent");
+		fail("%s: the child does not see what was there at fork()", what);
+}
+
+/* What the GPU writes after fork() is the parent's alone. */
+static void use_fork(struct session *s)
+{
+	uint64_t *words = AT(0ul);
+	struct child c;
+
+	session_fill(s, words, 1, SMALL);
+	c = child_begin(words, SMALL, 1);
+	session_fill(s, words, 2, SMALL);
+	child_end(&c, "fork");
 	check_fill("after fork", words, SMALL, 2);
 	SYS(munmap(words, SMALL));
 }
@@ -303,6 +325,31 @@ static void move_on_request(struct session *s)
 	SYS(munmap(huge, 2 * HUGE));
 }
 
+/* A 2 MiB page that a child has, too, cannot come back as it is. */
+static void move_shared(struct session *s)
+{
+	uint64_t *words = map_at(9, HUGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	struct child c;
+
+	SYS(madvise(words, HUGE, MADV_HUGEPAGE));
+	for (size_t i = 0; i < HUGE / 8; i++)
+		words[i] = 1;
+	session_move(s, words, HUGE, DRM_GSVM_REGION_VRAM);
+	c = child_begin(words, HUGE, 1);
+	words[0] = 2;
+	child_end(&c, "shared in VRAM");
+	if (words[0] != 2)
+		fail("shared in VRAM: the first word is %#lx", words[0]);
+	check_fill("shared in VRAM", words + 1, HUGE - 8, 1);
+	SYS(munmap(words, HUGE));
+}
+
+static void move_little(struct session *s)
+{
+	move_on_request(s);
+	move_shared(s);
+}
+
 /* Every other block is one of a few small pages, the others are one page. */
 static void map_mixed(char *p, size_t size)
 {
@@ -452,7 +499,7 @@ static void run_phase(const char *phase, const char *path)
 	if (!strcmp(phase, "use"))
 		phase_use();
 	else if (!strcmp(phase, "move"))
-		phase_move(move_on_request);
+		phase_move(move_little);
 	else if (!strcmp(phase, "press"))
 		phase_move(move_too_much);
 	else if (!strcmp(phase, "little"))
