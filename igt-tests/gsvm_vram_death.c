@@ -9,7 +9,6 @@
  * what was in VRAM is lost, and nobody may go on without knowing. The kernel logs
  * all this, which is not to be held against it.
  */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/klog.h>
@@ -108,26 +107,17 @@ static void declared(void)
 	queue_close(fresh);
 }
 
-#define HOST	"/run/gsvm-vm/"		/* where the host looks for requests */
-
 /* The host kills the GPU, as a GPU dies that is pulled out. */
 static void killed(void)
 {
-	int64_t end = gsvm_deadline(gsvm_patience_ms());
 	struct device d;
 	struct scene s;
-	int fd;
 
-	gsvm_require(getenv("GSVM_GPU_MAY_DIE"), "nobody is there to kill the GPU\n");
+	device_kill_needed();
 	igt_emit_ignore_dmesg_regex("device is wedged: ");
 	s = prepare();
 	d = device_of(s.q->fd);
-	fd = gsvm_sys(open(HOST "kill-gpu.request", O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
-	close(fd);
-	while (access(HOST "kill-gpu", F_OK)) {
-		gsvm_assert(gsvm_deadline(0) < end, "the GPU was not killed\n");
-		gsvm_pace();
-	}
+	device_kill_first();
 	aftermath(&s);
 	device_unbind(&d);
 	cpu_verify(s.small, SIZE, 3, WHOLE, "after unbind");

@@ -427,6 +427,35 @@ static void goes(int which, bool dead, bool direct)
 }
 
 /*
+ * The host kills the first GPU. Its VRAM outlives it: the other one gets all of it, and is a
+ * GPU as before. Nothing is under way just then: QEMU 11.1 stops with an assertion
+ * (error_setv()) when it waits for whoever is killed.
+ */
+static void killed(void)
+{
+	struct queue *q[2];
+	struct device d;
+	char *p, *huge;
+
+	device_kill_needed();
+	igt_emit_ignore_dmesg_regex("device is wedged: ");
+	open_two(q, true);
+	d = device_of(q[0]->fd);
+	p = map_in_vram(q[0], MOVED_BYTES, 1);
+	huge = map_thp_in_vram(q[0], MOVED_BYTES, 2);
+	device_kill_first();
+	gpu_verify(q[1], p, MOVED_BYTES, 1, WHOLE, "a killed GPU's memory");
+	to_vram(q[1], huge, MOVED_BYTES);
+	gpu_verify(q[1], huge, MOVED_BYTES, 2, WHOLE, "a killed GPU's huge pages");
+	device_unbind(&d);
+	cpu_verify(p, MOVED_BYTES, 1, WHOLE, "after the end of a GPU");
+	gpu_pattern(q[1], p, MOVED_BYTES, 3, WHOLE);
+	to_vram(q[1], p, MOVED_BYTES);
+	cpu_verify(p, MOVED_BYTES, 3, WHOLE, "from the GPU that lives");
+	queue_close(q[1]);
+}
+
+/*
  * What of this process is in VRAM, the program to begin with, comes back and stays in
  * system memory; what it maps from now on does not.
  */
@@ -531,6 +560,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "dead-source-direct", dead_source_direct, "the one that has them dies" },
 	{ "dead-source-bounced", dead_source_bounced, "likewise by way of memory" },
 	{ "dead-target-direct", dead_target_direct, "the one that gets them dies" },
+	{ "killed", killed, "the one that has them is killed by the host" },
 	{ "lost-direct", lost_direct, "nothing comes out of VRAM that does not read" },
 	{ "lost-bounced", lost_bounced, "likewise by way of memory" },
 };

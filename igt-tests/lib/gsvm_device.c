@@ -78,3 +78,22 @@ void device_bars_off(const struct device *d)
 		    strerror(errno));
 	close(fd);
 }
+
+#define HOST	"/run/gsvm-vm/"		/* where the host looks for requests */
+
+void device_kill_needed(void)
+{
+	gsvm_require(getenv("GSVM_GPU_MAY_DIE"), "nobody is there to kill a GPU\n");
+}
+
+void device_kill_first(void)
+{
+	int64_t end = gsvm_deadline(gsvm_patience_ms());
+	int fd = gsvm_sys(open(HOST "kill-gpu.request", O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+
+	close(fd);
+	while (access(HOST "kill-gpu", F_OK)) {
+		gsvm_assert(gsvm_deadline(0) < end, "the GPU was not killed\n");
+		gsvm_pace();
+	}
+}

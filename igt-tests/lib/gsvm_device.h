@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The PCI device of a GPU: taken from its driver and given back, given up, made
- * unreadable.
+ * unreadable, killed.
  */
 #ifndef GSVM_DEVICE_H
 #define GSVM_DEVICE_H
@@ -27,5 +27,13 @@ void device_wedge(const struct device *d);
 
 /* No memory of its BARs answers any more, until it is bound again. */
 void device_bars_off(const struct device *d);
+
+/*
+ * The host kills the first GPU's process, as a GPU dies that is pulled out; it does
+ * not come back in this machine. It does so for gsvm-vm --gpu-may-die only: without,
+ * device_kill_needed() skips.
+ */
+void device_kill_needed(void);
+void device_kill_first(void);
 
 #endif
