@@ -59,6 +59,7 @@
 #include "gsvm_guard.h"
 #include "gsvm_migrate.h"
 #include "gsvm_mirror.h"
+#include "gsvm_range.h"
 #include "gsvm_split.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
@@ -141,7 +142,7 @@ static bool gsvm_guard_finds_page(const struct gsvm_guard *guard)
 	};
 	struct page *page;
 
-	if (hmm_range_fault(&range) || !(pfn & HMM_PFN_VALID) ||
+	if (gsvm_range_fault(&range) || !(pfn & HMM_PFN_VALID) ||
 	    hmm_pfn_to_map_order(pfn) < PMD_ORDER)
 		return false;
 	page = hmm_pfn_to_page(pfn);

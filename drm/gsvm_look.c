@@ -34,6 +34,7 @@
 
 #include "gsvm_block.h"
 #include "gsvm_look.h"
+#include "gsvm_range.h"
 #include "gsvm_vram_page.h"
 
 /* Looks at a block that changes meanwhile. After that, whatever it is moves or does not. */
@@ -137,7 +138,7 @@ int gsvm_look_at(struct gsvm_look *look, struct gsvm_block *block, const struct 
 	for (try = 0; try < GSVM_LOOK_TRIES; try++) {
 		memset(look->pfn, 0, sizeof(look->pfn));
 		range.notifier_seq = mmu_interval_read_begin(range.notifier);
-		ret = hmm_range_fault(&range);
+		ret = gsvm_range_fault(&range);
 		if (ret && ret != -EBUSY)
 			return ret;
 		rcu_read_lock();

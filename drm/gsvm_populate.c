@@ -64,6 +64,7 @@
 #include "gsvm_device.h"
 #include "gsvm_mirror.h"
 #include "gsvm_populate.h"
+#include "gsvm_range.h"
 #include "gsvm_split.h"
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
@@ -271,7 +272,7 @@ static int gsvm_snapshot(struct gsvm_populate *p, unsigned long start, unsigned 
 		.dev_private_owner = (void *)gsvm_vram_owner(),
 	};
 
-	return hmm_range_fault(&range);
+	return gsvm_range_fault(&range);
 }
 
 /*
@@ -293,7 +294,7 @@ static bool gsvm_page_arrived(struct gsvm_populate *p, unsigned int i)
 	if (p->pages.pfn[i] || !p->vm->gdev->vram)
 		return false;
 	range.notifier_seq = mmu_interval_read_begin(range.notifier);
-	if (hmm_range_fault(&range))
+	if (gsvm_range_fault(&range))
 		return false;
 	/* Younger than the rest: if that matters, the sequence says so in the end. */
 	p->pages.pfn[i] = pfn;

@@ -27,6 +27,7 @@
 
 #include "gsvm_device.h"
 #include "gsvm_pt.h"
+#include "gsvm_range.h"
 #include "gsvm_residency.h"
 #include "gsvm_transit.h"
 #include "gsvm_vm.h"
@@ -114,7 +115,7 @@ static int gsvm_residency_once(struct gsvm_residency *look, struct gsvm_vm *vm,
 	/* In between: see DOC: Pages in transit. */
 	moving = gsvm_transit_may_have(vm->mm, start);
 	mmap_read_lock(vm->mm);
-	ret = hmm_range_fault(&range);
+	ret = gsvm_range_fault(&range);
 	mmap_read_unlock(vm->mm);
 	if (ret)
 		return ret;

@@ -16,6 +16,9 @@
 /* How often memory is replaced under its readers; they are waited for each eighth time. */
 #define GENERATIONS	24
 
+/* How often memory goes to VRAM under faults. */
+#define ARRIVALS	40
+
 /* Prefetches in both directions, as fast as they go. */
 struct mover {
 	struct queue *q;
@@ -138,6 +141,23 @@ static void race_writes_huge(void)
 	watch_while(map_huge_aligned(SIZE), by_writes);
 }
 
+/* What the job has counted in each page; tells where what is wrong is, not only what. */
+static void check_counts(const struct ctl *ctl, const char *p, size_t pages)
+{
+	size_t i, first = pages, last = 0, wrong = 0;
+
+	for (i = 0; i < pages; i++) {
+		if (*(uint64_t *)(p + i * PAGE) == ctl->rounds[i % CTL_ITEMS])
+			continue;
+		if (!wrong++)
+			first = i;
+		last = i;
+	}
+	gsvm_assert(!wrong, "%zu of %zu pages, %zu to %zu, are wrong; the first has %llu of %llu\n",
+		    wrong, pages, first, last, *(unsigned long long *)(p + first * PAGE),
+		    (unsigned long long)ctl->rounds[first % CTL_ITEMS]);
+}
+
 /* A job counts in every page while @change goes on: nothing gets lost. */
 static void count_while(bool huge, void (*change)(struct queue *q, char *p, int round), int rounds)
 {
@@ -146,7 +166,6 @@ static void count_while(bool huge, void (*change)(struct queue *q, char *p, int 
 	char *p = huge ? map_huge_aligned(SIZE) : map_block(SIZE);
 	struct gsvm_signal *job;
 	struct mover m;
-	size_t i;
 	int round;
 
 	memset(p, 0, SIZE);
@@ -158,9 +177,7 @@ static void count_while(bool huge, void (*change)(struct queue *q, char *p, int 
 	mover_end(&m);
 	gsvm_poke(&ctl->stop, 1);
 	gpu_wait(q, job);
-	for (i = 0; i < PAGES; i++)
-		gsvm_assert_eq(*(uint64_t *)(p + i * PAGE), ctl->rounds[i % CTL_ITEMS],
-			       "increments in a page");
+	check_counts(ctl, p, PAGES);
 	queue_close(q);
 }
 
@@ -279,7 +296,7 @@ static void neighbours(void)
 	struct queue *q = queue_open();
 	struct ctl *ctl = map_shared(PAGE);
 	char *p = map_block(3 * HUGE), *mid = p + HUGE / 2;
-	size_t pages = 2 * HUGE / PAGE, i;
+	size_t pages = 2 * HUGE / PAGE;
 	struct gsvm_signal *job;
 	struct mover m;
 	int round;
@@ -300,9 +317,33 @@ static void neighbours(void)
 	mover_end(&m);
 	gsvm_poke(&ctl->stop, 1);
 	gpu_wait(q, job);
-	for (i = 0; i < pages; i++)
-		gsvm_assert_eq(*(uint64_t *)(mid + i * PAGE), ctl->rounds[i % CTL_ITEMS],
-			       "increments beside changing neighbours");
+	check_counts(ctl, mid, pages);
+	queue_close(q);
+}
+
+/*
+ * 2 MiB pages arrive in VRAM while faults wait for them: a fault that finds its page on
+ * the way, and there the next moment, maps that page and no other.
+ */
+static void arrival(void)
+{
+	struct queue *q = queue_open();
+	size_t size = 4 * HUGE, pages = size / PAGE;
+	char *p = map_huge_aligned(size);
+	unsigned int round;
+
+	set_policy(q, DRM_GSVM_MIGRATE_NEVER);
+	memset(p, 0, size);
+	for (round = 1; round <= ARRIVALS; round++) {
+		struct gsvm_signal *moved = make_signal(1), *job;
+
+		prefetch_async(q, p, size, DRM_GSVM_REGION_VRAM, moved);
+		job = gpu_launch(q, "add", pages, U(p), PAGE, 1, 1);
+		gpu_wait(q, job);
+		wait_done(q, moved, "the prefetch");
+		/* Brings it back, too. */
+		cpu_check(p, PAGE, pages, round, 0, "counters of pages that arrived");
+	}
 	queue_close(q);
 }
 
@@ -456,6 +497,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "count-lock", count_lock, "and mlock" },
 	{ "count-reads", count_reads, "and CPU reads" },
 	{ "neighbours", neighbours, "neighbours of the same blocks come and go" },
+	{ "arrival", arrival, "2 MiB pages arrive while faults wait for them" },
 	{ "pressure", pressure, "and eviction" },
 	{ "unmap-leaving", unmap_leaving, "MADV_DONTNEED of a 2 MiB page on its way out" },
 	{ "exit-leaving", exit_leaving, "a child that has it goes" },
