@@ -294,7 +294,7 @@ static void turns(bool direct)
 static void together(bool huge, bool direct)
 {
 	struct ctl *ctl[2] = { map_shared(PAGE), map_shared(PAGE) };
-	size_t size = 2 * HUGE, pages = size / PAGE, i;
+	size_t size = 2 * HUGE, pages = size / PAGE;
 	struct gsvm_signal *job[2];
 	struct queue *q[2];
 	int g, round;
@@ -315,9 +315,7 @@ static void together(bool huge, bool direct)
 	for (g = 0; g < 2; g++)
 		gpu_wait(q[g], job[g]);
 	for (g = 0; g < 2; g++)
-		for (i = 0; i < pages; i++)
-			gsvm_assert_eq(*(uint64_t *)(p + i * PAGE + 8 * g),
-				       ctl[g]->rounds[i % CTL_ITEMS], "a GPU's increments");
+		sweep_check(ctl[g], p + 8 * g, pages);
 	close_two(q);
 }
 

@@ -141,23 +141,6 @@ static void race_writes_huge(void)
 	watch_while(map_huge_aligned(SIZE), by_writes);
 }
 
-/* What the job has counted in each page; tells where what is wrong is, not only what. */
-static void check_counts(const struct ctl *ctl, const char *p, size_t pages)
-{
-	size_t i, first = pages, last = 0, wrong = 0;
-
-	for (i = 0; i < pages; i++) {
-		if (*(uint64_t *)(p + i * PAGE) == ctl->rounds[i % CTL_ITEMS])
-			continue;
-		if (!wrong++)
-			first = i;
-		last = i;
-	}
-	gsvm_assert(!wrong, "%zu of %zu pages, %zu to %zu, are wrong; the first has %llu of %llu\n",
-		    wrong, pages, first, last, *(unsigned long long *)(p + first * PAGE),
-		    (unsigned long long)ctl->rounds[first % CTL_ITEMS]);
-}
-
 /* A job counts in every page while @change goes on: nothing gets lost. */
 static void count_while(bool huge, void (*change)(struct queue *q, char *p, int round), int rounds)
 {
@@ -177,7 +160,7 @@ static void count_while(bool huge, void (*change)(struct queue *q, char *p, int 
 	mover_end(&m);
 	gsvm_poke(&ctl->stop, 1);
 	gpu_wait(q, job);
-	check_counts(ctl, p, PAGES);
+	sweep_check(ctl, p, PAGES);
 	queue_close(q);
 }
 
@@ -317,7 +300,7 @@ static void neighbours(void)
 	mover_end(&m);
 	gsvm_poke(&ctl->stop, 1);
 	gpu_wait(q, job);
-	check_counts(ctl, mid, pages);
+	sweep_check(ctl, mid, pages);
 	queue_close(q);
 }
 

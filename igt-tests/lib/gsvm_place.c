@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "gsvm_place.h"
+#include "shared.h"
 
 #define BALANCING	"/proc/sys/kernel/numa_balancing"
 #define BOUNCE_MS	"/sys/module/gsvm/parameters/bounce_ms"
@@ -418,6 +419,23 @@ void gpu_verify(struct queue *q, const void *addr, size_t size, uint32_t seed,
 		unsigned int step, const char *what)
 {
 	gpu_verify_part(q, addr, 0, size, seed, step, what);
+}
+
+/* Tells where what is wrong is, not only what. */
+void sweep_check(const struct ctl *ctl, const char *p, size_t pages)
+{
+	size_t i, first = pages, last = 0, wrong = 0;
+
+	for (i = 0; i < pages; i++) {
+		if (*(uint64_t *)(p + i * PAGE) == ctl->rounds[i % CTL_ITEMS])
+			continue;
+		if (!wrong++)
+			first = i;
+		last = i;
+	}
+	gsvm_assert(!wrong, "%zu of %zu pages, %zu to %zu, are wrong; the first has %llu of %llu\n",
+		    wrong, pages, first, last, *(unsigned long long *)(p + first * PAGE),
+		    (unsigned long long)ctl->rounds[first % CTL_ITEMS]);
 }
 
 /* ---- memory --------------------------------------------------------------------- */

@@ -8,6 +8,8 @@
 #include "gsvm_igt.h"
 #include "gsvm_proc.h"
 
+struct ctl;
+
 #define MIB	(1ul << 20)
 
 /* ---- the ioctls; err is the errno that must come, 0: success ------------------ */
@@ -93,6 +95,12 @@ void gpu_verify(struct queue *q, const void *addr, size_t size, uint32_t seed,
 		unsigned int step, const char *what);
 void gpu_verify_part(struct queue *q, const void *addr, size_t offset, size_t size,
 		     uint32_t seed, unsigned int step, const char *what);
+
+/*
+ * What the kernel "sweep" has added to the first word of each page from @p on is what its
+ * work-items have counted.
+ */
+void sweep_check(const struct ctl *ctl, const char *p, size_t pages);
 
 /* ---- memory --------------------------------------------------------------------- */
 
