@@ -169,7 +169,7 @@ static void test_fork(void)
 	gsvm_queue_create(vm, NULL, &queue);
 	gsvm_signal_create(0, &signal);
 	fflush(stdout);
-	pid = fork();
+	pid = fake_fork(fake);
 	if (!pid)
 		_exit(child(fake, device, vm, queue, signal));
 	waitpid(pid, &status, 0);

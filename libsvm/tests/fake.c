@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "fake.h"
 
@@ -548,6 +549,17 @@ bool fake_destroy(struct fake *fake)
 	munmap(fake->doorbells, GSVM_PAGE);
 	free(fake);
 	return true;
+}
+
+pid_t fake_fork(struct fake *fake)
+{
+	pid_t pid;
+
+	/* A queue's thread that had the lock would have it in the child for ever. */
+	pthread_mutex_lock(&fake->lock);
+	pid = fork();
+	pthread_mutex_unlock(&fake->lock);
+	return pid;
 }
 
 struct gsvm_device *fake_open(struct fake *fake)

@@ -7,6 +7,8 @@
 #ifndef FAKE_H
 #define FAKE_H
 
+#include <sys/types.h>
+
 #include "../private.h"
 
 #define FAKE_QUEUES	8
@@ -19,6 +21,8 @@ struct fake *fake_create(void);
 /* Also checks that nothing was left behind: VMs, queues, mappings. */
 bool fake_destroy(struct fake *fake);
 struct gsvm_device *fake_open(struct fake *fake);
+/* fork(), after which the child has the device too, but no GPU that works for it. */
+pid_t fake_fork(struct fake *fake);
 
 /* The next ioctl @request fails with @err (negative errno), @count times. */
 void fake_fail(struct fake *fake, unsigned long request, int err, int count);
