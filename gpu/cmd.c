@@ -97,6 +97,7 @@ static const uint8_t cmd_uses[] = {
 	[GSVM_CMD_QUEUE_START] = USES_QUEUE,
 	[GSVM_CMD_QUEUE_STOP] = USES_QUEUE,
 	[GSVM_CMD_QUEUE_CANCEL] = USES_QUEUE | USES_ARG | USES_RECORD,
+	[GSVM_CMD_FAULT_REPORT] = USES_ASID | USES_RANGE,
 };
 
 static uint32_t cmd_op(const struct gsvm_cmd *cmd)
@@ -300,10 +301,17 @@ static int queue_command(struct cmd_unit *c, const struct gsvm_cmd *cmd)
 	}
 }
 
+static void report_faults(struct cmd_unit *c)
+{
+	agent_enter(&c->agent);
+	fault_report(c->gpu);
+	agent_leave(&c->agent);
+}
+
 /* Anything but a valid invalidation. */
 static void other(struct cmd_unit *c, const struct gsvm_cmd *cmd)
 {
-	bool bad = !cmd_valid(cmd), queue = false;
+	bool bad = !cmd_valid(cmd), queue = false, report = false;
 
 	switch (bad ? GSVM_CMD_NOP : cmd_op(cmd)) {
 	case GSVM_CMD_FAULT_ACK:
@@ -312,7 +320,10 @@ static void other(struct cmd_unit *c, const struct gsvm_cmd *cmd)
 		agent_leave(&c->agent);
 		break;
 	case GSVM_CMD_RESUME:
-		fault_resume(c->gpu, cmd->id, cmd->start, cmd->end);
+		report = fault_resume(c->gpu, cmd->id, cmd->start, cmd->end);
+		break;
+	case GSVM_CMD_FAULT_REPORT:
+		report = fault_undefer(c->gpu, cmd->id, cmd->start, cmd->end);
 		break;
 	case GSVM_CMD_QUEUE_START:
 	case GSVM_CMD_QUEUE_STOP:
@@ -321,6 +332,8 @@ static void other(struct cmd_unit *c, const struct gsvm_cmd *cmd)
 		bad = queue_command(c, cmd) < 0;
 		break;
 	}
+	if (report)
+		report_faults(c);
 	if (bad)
 		gpu_error(c->gpu, GSVM_ERR_COMMAND, c->head);
 	complete(c, cmd);
@@ -347,11 +360,8 @@ static void execute(struct cmd_unit *c)
 static void work(struct cmd_unit *c)
 {
 	while (!stopping(c)) {
-		if (atomic_exchange(&c->poked, false)) {
-			agent_enter(&c->agent);
-			fault_report(c->gpu);
-			agent_leave(&c->agent);
-		}
+		if (atomic_exchange(&c->poked, false))
+			report_faults(c);
 		if (!fetch(c))
 			break;
 		execute(c);

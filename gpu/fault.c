@@ -8,9 +8,11 @@
  *
  * A wait is in one of these states:
  *
- *	out ----park----> leader, held     waits on f->held for room in the ring
+ *	out ----park----> leader, deferred waits on a head's list, for the head
+ *	    ----park----> leader, held     waits on f->held for room in the ring
  *	    ----park----> leader, reported its record is in the ring
  *	    ----park----> merged           rides on a leader's record
+ *	leader, deferred --head resumed, dropped, released--> leader, held
  *	leader, held ----room-----> leader, reported
  *	merged ----leader dropped-> leader or merged, as if parked now
  *	any    ----resume, drop---> out
@@ -23,6 +25,16 @@
  * costs the same for one wait as for a hundred thousand. Which records the
  * driver has acknowledged makes no difference to the waits: only resume and
  * drop take them off.
+ *
+ * By block. Where the driver wants it (GSVM_FAULT_BY_BLOCK), the first leader of
+ * an ASID's 2 MiB block is its *head*, and those that come after it are deferred: the
+ * answer to one record is often a mapping for the whole block, and then five hundred
+ * records have cost nothing. That is a guess again. A deferred leader is one like any
+ * other: its page is found by a resume, others merge with it; it is held back
+ * once, and for one head only. When the head is taken off, or the driver has said that
+ * it is through with the block (fault_undefer()), all its deferred leaders are
+ * held, that is, reported, and the head, if still there, is none any more: nobody waits
+ * for what the driver has put aside. The next leader of the block is a head again.
  *
  * The ring. @tail counts records written, @acked what the driver has given
  * back; the ring is full when they are @entries apart. Leaders that meet a full
@@ -45,8 +57,9 @@
  * One lock, f->lock, protects all of it. It is a leaf: nothing else is locked
  * under it, and neither wakes nor interrupts nor errors are sent under it.
  * Whoever writes the ring is inside its own agent (fault_park(), fault_ack(),
- * fault_report()), so that the ring's pointer holds; a drop has no agent and
- * therefore asks the command thread, by cmd_poke(), to write what it made due.
+ * fault_report()), so that the ring's pointer holds. A drop has no agent and
+ * therefore asks the command thread, by cmd_poke(), to write what it made due; a resume
+ * and fault_undefer() tell their caller, which is that thread.
  *
  * A resume takes its waits off under the lock and wakes them afterwards; from
  * its taking off on a wait belongs to its owner again, except that the wake is
@@ -63,17 +76,33 @@
 #include "fault.h"
 #include "trace.h"
 
-#define BUCKETS	4096u
+#define BUCKETS		4096u
+#define PAGE_SHIFT	12
+#define BLOCK_SHIFT	21
 
 #define wait_of(link, member)	list_of(link, struct fault_wait, member)
 
 struct fault_unit {
 	pthread_mutex_t lock;
 	struct list page[BUCKETS];		/* leaders */
+	struct list block[BUCKETS];		/* heads */
 	struct list queue[GSVM_MAX_QUEUES];	/* all waits */
-	struct list held;				/* leaders not reported yet */
+	struct list held;			/* leaders to be reported */
 	size_t leaders;
 	uint32_t tail, acked;
+};
+
+/* What became of an access that was parked: how it is counted and called. */
+enum fate { REPORTED, HELD, DEFERRED, MERGED };
+
+static const struct {
+	const char *name;
+	unsigned int stat;
+} fates[] = {
+	[REPORTED] = { "fault", GSVM_STAT_FAULTS },	/* counted with its record */
+	[HELD] = { "fault-held", GSVM_STAT_FAULT_FULL },
+	[DEFERRED] = { "fault-deferred", GSVM_STAT_FAULTS_DEFERRED },
+	[MERGED] = { "fault-merged", GSVM_STAT_FAULTS_MERGED },
 };
 
 /* What is to be done once the lock is given back. */
@@ -83,16 +112,20 @@ struct after {
 	uint64_t bus;		/* ... at this address */
 };
 
+/* Number @n, of a page or a block. */
+static struct list *hash(struct list *table, uint32_t asid, uint64_t n)
+{
+	return &table[((n ^ (uint64_t)asid << 40) * 0x9e3779b97f4a7c15ull) >> 52];
+}
+
 static struct list *bucket_of(struct fault_unit *f, uint32_t asid, uint64_t addr)
 {
-	uint64_t h = ((addr >> 12) ^ (uint64_t)asid << 40) * 0x9e3779b97f4a7c15ull;
-
-	return &f->page[h >> 52];
+	return hash(f->page, asid, addr >> PAGE_SHIFT);
 }
 
 static bool same_page(const struct gsvm_fault *a, uint32_t asid, uint64_t addr)
 {
-	return a->asid == asid && a->addr >> 12 == addr >> 12;
+	return a->asid == asid && a->addr >> PAGE_SHIFT == addr >> PAGE_SHIFT;
 }
 
 /* Serving @big serves @small. */
@@ -123,25 +156,61 @@ static struct fault_wait *find_leader(struct fault_unit *f, const struct gsvm_fa
 	return NULL;
 }
 
-/* Merge @w or make it a leader that waits to be reported. */
-static void place(struct fault_unit *f, struct fault_wait *w)
+static struct fault_wait *find_head(struct fault_unit *f, uint32_t asid, uint64_t addr)
 {
-	struct fault_wait *leader = find_leader(f, &w->rec);
+	struct list *heads = hash(f->block, asid, addr >> BLOCK_SHIFT);
+
+	for (struct list *l = heads->next; l != heads; l = l->next) {
+		struct fault_wait *w = wait_of(l, block);
+
+		if (w->rec.asid == asid && w->rec.addr >> BLOCK_SHIFT == addr >> BLOCK_SHIFT)
+			return w;
+	}
+	return NULL;
+}
+
+/* A new leader. */
+static enum fate place_leader(struct gpu *gpu, struct fault_wait *w)
+{
+	struct fault_unit *f = gpu->fault;
+	struct fault_wait *head = NULL;
+
+	list_add_tail(bucket_of(f, w->rec.asid, w->rec.addr), &w->page);
+	f->leaders++;
+	if (gpu->reg.fault_control & GSVM_FAULT_BY_BLOCK) {
+		head = find_head(f, w->rec.asid, w->rec.addr);
+		if (!head)
+			list_add_tail(hash(f->block, w->rec.asid, w->rec.addr >> BLOCK_SHIFT),
+				      &w->block);
+	}
+	list_add_tail(head ? &head->deferred : &f->held, &w->report);
+	return head ? DEFERRED : HELD;
+}
+
+/* Merge @w or make it a leader. */
+static enum fate place(struct gpu *gpu, struct fault_wait *w)
+{
+	struct fault_wait *leader = find_leader(gpu->fault, &w->rec);
 
 	w->reported = false;
 	w->leader = !leader;
-	if (leader) {
-		list_add_tail(&leader->merged, &w->page);
-		return;
-	}
-	list_add_tail(bucket_of(f, w->rec.asid, w->rec.addr), &w->page);
-	list_add_tail(&f->held, &w->report);
-	f->leaders++;
+	if (!leader)
+		return place_leader(gpu, w);
+	list_add_tail(&leader->merged, &w->page);
+	return MERGED;
+}
+
+/* @w is no head any more, if it was one; what was held back for it is due. */
+static void behead(struct fault_unit *f, struct fault_wait *w)
+{
+	list_del(&w->block);
+	list_splice(&f->held, &w->deferred);
 }
 
 /* Take @w off, but for its queue; the waits that rode on it stay on @w->merged. */
 static void unplace(struct fault_unit *f, struct fault_wait *w)
 {
+	behead(f, w);
 	list_del(&w->page);
 	list_del(&w->report);
 	f->leaders -= w->leader;
@@ -157,6 +226,12 @@ static bool ring_full(const struct gpu *gpu)
 	return gpu->fault->tail - gpu->fault->acked >= ring_entries(gpu);
 }
 
+/* Is there something to write, and room for it? */
+static bool report_due(const struct gpu *gpu)
+{
+	return !list_empty(&gpu->fault->held) && !ring_full(gpu);
+}
+
 /* Write what is held and fits. */
 static void report_locked(struct gpu *gpu, struct after *after)
 {
@@ -166,7 +241,7 @@ static void report_locked(struct gpu *gpu, struct after *after)
 	uint32_t first = f->tail;
 	struct gsvm_status *status;
 
-	if (list_empty(&f->held) || ring_full(gpu) || !atomic_load(&gpu->enabled))
+	if (!report_due(gpu) || !atomic_load(&gpu->enabled))
 		return;
 	status = dma_ptr(gpu, status_bus, sizeof(*status), true);
 	if (!status) {
@@ -209,7 +284,7 @@ void fault_park(struct gpu *gpu, struct fault_wait *w)
 	struct fault_unit *f = gpu->fault;
 	struct gsvm_fault rec;
 	struct after after = {0};
-	bool leader, held;
+	enum fate fate;
 
 	w->rec.time = gpu_time_ns(gpu);
 	w->rec.rsvd = 0;
@@ -217,22 +292,21 @@ void fault_park(struct gpu *gpu, struct fault_wait *w)
 	list_init(&w->page);
 	list_init(&w->report);
 	list_init(&w->merged);
+	list_init(&w->block);
+	list_init(&w->deferred);
 
 	pthread_mutex_lock(&f->lock);
 	list_add_tail(&f->queue[rec.queue % GSVM_MAX_QUEUES], &w->queue);
-	place(f, w);
+	fate = place(gpu, w);
 	report_locked(gpu, &after);
-	leader = w->leader;
-	held = leader && !w->reported;
+	if (fate == HELD && w->reported)
+		fate = REPORTED;
 	pthread_mutex_unlock(&f->lock);
 	/* @w may be awake, and gone, from here on. */
 
-	if (!leader)
-		gpu_stat_add(gpu, GSVM_STAT_FAULTS_MERGED, 1);
-	if (held)
-		gpu_stat_add(gpu, GSVM_STAT_FAULT_FULL, 1);
-	trace(gpu, leader ? held ? "fault-held" : "fault" : "fault-merged", rec.asid, rec.queue,
-	      rec.addr, rec.access);
+	if (fate != REPORTED)
+		gpu_stat_add(gpu, fates[fate].stat, 1);
+	trace(gpu, fates[fate].name, rec.asid, rec.queue, rec.addr, rec.access);
 	after_unlock(gpu, &after);
 }
 
@@ -298,12 +372,13 @@ static void take_bucket(struct gpu *gpu, struct list *bucket, uint32_t asid, uin
 	}
 }
 
-void fault_resume(struct gpu *gpu, uint32_t asid, uint64_t start, uint64_t end)
+bool fault_resume(struct gpu *gpu, uint32_t asid, uint64_t start, uint64_t end)
 {
 	struct fault_unit *f = gpu->fault;
 	uint64_t now = gpu_time_ns(gpu);
 	struct list woken;
 	uint64_t count = 0;
+	bool due;
 
 	list_init(&woken);
 	start &= ~0xfffull;
@@ -318,6 +393,7 @@ void fault_resume(struct gpu *gpu, uint32_t asid, uint64_t start, uint64_t end)
 		for (unsigned int i = 0; i < BUCKETS && f->leaders; i++)
 			take_bucket(gpu, &f->page[i], asid, start, end, &woken, now);
 	}
+	due = report_due(gpu);
 	pthread_mutex_unlock(&f->lock);
 
 	while (!list_empty(&woken)) {
@@ -329,6 +405,47 @@ void fault_resume(struct gpu *gpu, uint32_t asid, uint64_t start, uint64_t end)
 		count++;
 	}
 	trace(gpu, "resume", asid, TRACE_NONE, start, count);
+	return due;
+}
+
+/* The same for the heads in one bucket. */
+static void behead_bucket(struct fault_unit *f, struct list *heads, uint32_t asid,
+			  uint64_t start, uint64_t end)
+{
+	struct list *next;
+
+	for (struct list *l = heads->next; l != heads; l = next) {
+		struct fault_wait *w = wait_of(l, block);
+
+		next = l->next;
+		if (w->rec.asid == asid && w->rec.addr >> BLOCK_SHIFT >= start >> BLOCK_SHIFT &&
+		    w->rec.addr < end)
+			behead(f, w);
+	}
+}
+
+bool fault_undefer(struct gpu *gpu, uint32_t asid, uint64_t start, uint64_t end)
+{
+	struct fault_unit *f = gpu->fault;
+	struct fault_wait *head;
+	bool due;
+
+	pthread_mutex_lock(&f->lock);
+	/* A range has at most 2^27 blocks; with as many as there are buckets, by these. */
+	if ((end - start) >> BLOCK_SHIFT < BUCKETS) {
+		for (uint64_t n = start >> BLOCK_SHIFT; n << BLOCK_SHIFT < end; n++) {
+			head = find_head(f, asid, n << BLOCK_SHIFT);
+			if (head)
+				behead(f, head);
+		}
+	} else {
+		for (unsigned int i = 0; i < BUCKETS; i++)
+			behead_bucket(f, &f->block[i], asid, start, end);
+	}
+	due = report_due(gpu);
+	pthread_mutex_unlock(&f->lock);
+	trace(gpu, "fault-report", asid, TRACE_NONE, start, end);
+	return due;
 }
 
 bool fault_drop_queue(struct gpu *gpu, uint32_t queue, struct gsvm_fault *first)
@@ -361,9 +478,9 @@ bool fault_drop_queue(struct gpu *gpu, uint32_t queue, struct gsvm_fault *first)
 		struct fault_wait *w = wait_of(orphans.next, page);
 
 		list_del(&w->page);
-		place(f, w);
+		place(gpu, w);
 	}
-	due = !list_empty(&f->held) && !ring_full(gpu);
+	due = report_due(gpu);
 	pthread_mutex_unlock(&f->lock);
 
 	if (due)
@@ -393,8 +510,10 @@ bool fault_choose(struct gpu *gpu, uint32_t queue, uint64_t addr, uint64_t time)
 
 static void fault_empty(struct fault_unit *f)
 {
-	for (unsigned int i = 0; i < BUCKETS; i++)
+	for (unsigned int i = 0; i < BUCKETS; i++) {
 		list_init(&f->page[i]);
+		list_init(&f->block[i]);
+	}
 	for (unsigned int i = 0; i < GSVM_MAX_QUEUES; i++)
 		list_init(&f->queue[i]);
 	list_init(&f->held);

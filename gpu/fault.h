@@ -14,9 +14,11 @@ struct fault_wait {
 	/* fault.c's, from fault_park() to wake or drop. */
 	struct list page;	/* leader: its hash bucket; merged: the leader's list */
 	struct list queue;	/* waits of one queue, oldest first */
-	struct list report;	/* leaders that the ring had no room for */
+	struct list report;	/* leader: held back, for room in the ring or for a head */
 	struct list merged;	/* leader: the waits that ride on its record */
-	bool leader;			/* has a record of its own */
+	struct list block;	/* head: its hash bucket */
+	struct list deferred;	/* head: the leaders that are held back for it */
+	bool leader;			/* has a record of its own, or will have */
 	bool reported;			/* leader: the record is in the ring */
 
 	struct gsvm_fault rec;		/* filled by the caller, but for time and rsvd */
@@ -34,13 +36,19 @@ void fault_reset(struct gpu *gpu);	/* forget all; everything else is stopped */
 
 /*
  * Park @w: report it, or merge it with a record that is under way for the same
- * ASID, 4 KiB page and an access that includes this one. By an agent inside
- * agent_enter(). From here on @w can be woken at any time.
+ * ASID, 4 KiB page and an access that includes this one, or hold it back for a
+ * head of its block. By an agent inside agent_enter(). From here on @w can be woken
+ * at any time.
  */
 void fault_park(struct gpu *gpu, struct fault_wait *w);
 
-/* GSVM_CMD_RESUME; command thread, outside agent_enter(). */
-void fault_resume(struct gpu *gpu, uint32_t asid, uint64_t start, uint64_t end);
+/*
+ * GSVM_CMD_RESUME; command thread, outside agent_enter(). Returns whether
+ * fault_report() has something to do.
+ */
+bool fault_resume(struct gpu *gpu, uint32_t asid, uint64_t start, uint64_t end);
+/* GSVM_CMD_FAULT_REPORT; any thread. fault_report() is to follow if it returns true. */
+bool fault_undefer(struct gpu *gpu, uint32_t asid, uint64_t start, uint64_t end);
 /* GSVM_CMD_FAULT_ACK; command thread, inside agent_enter(). */
 void fault_ack(struct gpu *gpu, uint32_t index);
 /* Write the records that wait for the ring; by an agent inside agent_enter(). */

@@ -57,7 +57,7 @@ struct gpu {
 	struct {
 		uint64_t ctx_base, queue_base, status_base;
 		uint64_t cmd_base, fault_base, copy_base[GSVM_MAX_COPY_ENGINES];
-		uint32_t cmd_log2, fault_log2, copy_log2[GSVM_MAX_COPY_ENGINES];
+		uint32_t cmd_log2, fault_log2, fault_control, copy_log2[GSVM_MAX_COPY_ENGINES];
 	} reg;
 	_Atomic bool enabled;		/* units may work; false as soon as they must stop */
 

@@ -85,6 +85,7 @@ static const char * const stat_names[GSVM_NUM_STATS] = {
 	[GSVM_STAT_VIOLATIONS] = "violations",
 	[GSVM_STAT_COPY_BYTES] = "copy-bytes",
 	[GSVM_STAT_BAD_DOORBELLS] = "bad-doorbells",
+	[GSVM_STAT_FAULTS_DEFERRED] = "faults-deferred",
 };
 
 static void usage(const char *what, const char *value)

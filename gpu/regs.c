@@ -227,7 +227,7 @@ static uint64_t regs_read_quad(struct gpu *gpu, uint64_t offset)
 	case GSVM_REG_FAULT_BASE:
 		return gpu->reg.fault_base;
 	case GSVM_REG_FAULT_LOG2:
-		return gpu->reg.fault_log2;
+		return pair(gpu->reg.fault_log2, gpu->reg.fault_control);
 	case GSVM_MSIX_PBA_OFFSET:
 		return irq_pending(gpu);
 	}
@@ -378,6 +378,10 @@ static void regs_write_word(struct gpu *gpu, uint64_t offset, uint32_t value)
 		return regs_write_log2(gpu, &gpu->reg.cmd_log2, offset, value);
 	case GSVM_REG_FAULT_LOG2:
 		return regs_write_log2(gpu, &gpu->reg.fault_log2, offset, value);
+	case GSVM_REG_FAULT_CONTROL:
+		if (regs_unlocked(gpu, offset))
+			gpu->reg.fault_control = value & GSVM_FAULT_BY_BLOCK;
+		return;
 	case GSVM_REG_CMD_TAIL:
 		if (!reset_ring(gpu, ring_cmd, &tail))
 			gpu_error(gpu, GSVM_ERR_REGISTER, offset);

@@ -57,7 +57,7 @@
 #define GSVM_REG_ID			0x000	/* ro32: GSVM_ID_MAGIC */
 #define GSVM_ID_MAGIC			0x4d565347u	/* "GSVM" */
 #define GSVM_REG_VERSION		0x004	/* ro32: major << 16 | minor */
-#define GSVM_HW_VERSION			0x00010000u
+#define GSVM_HW_VERSION			0x00010001u
 #define GSVM_REG_VRAM_SIZE		0x010	/* ro64: bytes */
 #define GSVM_REG_NUM_ASIDS		0x018	/* ro32: 256..1024; ASID 0 is a normal one */
 #define GSVM_REG_NUM_QUEUES		0x01c	/* ro32: 1024..4096 */
@@ -95,6 +95,8 @@
 #define GSVM_REG_CMD_TAIL		0x124	/* wo32: producer index; the command doorbell */
 #define GSVM_REG_FAULT_BASE		0x128	/* rw64: struct gsvm_fault ring; bus address only */
 #define GSVM_REG_FAULT_LOG2		0x130	/* rw32: log2 of entries, 4..16 */
+#define GSVM_REG_FAULT_CONTROL		0x134	/* rw32, like a base register; since 1.1 */
+#define GSVM_FAULT_BY_BLOCK		(1u << 0)	/* one record per 2 MiB at first */
 
 #define GSVM_REG_COPY_BASE(n)		(0x200 + (n) * 0x20)	/* rw64: struct gsvm_copy ring */
 #define GSVM_REG_COPY_LOG2(n)		(0x208 + (n) * 0x20)	/* rw32: log2 of entries, 4..16 */
@@ -116,7 +118,8 @@
 #define GSVM_STAT_VIOLATIONS		11	/* checking mode: uses after completion; must be 0 */
 #define GSVM_STAT_COPY_BYTES		12	/* bytes moved by the copy engines */
 #define GSVM_STAT_BAD_DOORBELLS		13	/* doorbell writes that no queue owns */
-#define GSVM_NUM_STATS			14
+#define GSVM_STAT_FAULTS_DEFERRED	14	/* faults held back for a record of their block */
+#define GSVM_NUM_STATS			15
 
 /* GSVM_REG_ERROR: device-wide errors. ERROR_INFO in brackets. */
 #define GSVM_ERR_NONE			0
@@ -260,6 +263,7 @@ struct gsvm_cmd {
  * GSVM_QERR_FAULT; else no effect.
  */
 #define GSVM_CMD_QUEUE_CANCEL		8
+#define GSVM_CMD_FAULT_REPORT		9	/* id = ASID, range: report what is held back for a block */
 
 /* ---- Faults --------------------------------------------------------------- */
 

@@ -460,6 +460,163 @@ static void test_drop(void)
 	end();
 }
 
+/* ---- By block ---- */
+
+#define NEXT(n)	(PAGE(512) + PAGE(n))	/* in the block behind PAGE(0)'s */
+
+static void begin_by_block(void)
+{
+	begin();
+	gpu->reg.fault_control = GSVM_FAULT_BY_BLOCK;
+}
+
+/* What the command thread does for RESUME and FAULT_REPORT. */
+static bool resume(uint64_t start, uint64_t end)
+{
+	bool due = fault_resume(gpu, 1, start, end);
+
+	if (due)
+		fault_report(gpu);
+	return due;
+}
+
+static bool report(uint64_t start, uint64_t end)
+{
+	bool due = fault_undefer(gpu, 1, start, end);
+
+	if (due)
+		fault_report(gpu);
+	return due;
+}
+
+static bool all_woken(unsigned int first, unsigned int end, unsigned int times)
+{
+	for (unsigned int i = first; i < end; i++)
+		if (u[i].woken != times)
+			return false;
+	return true;
+}
+
+static void test_block_resume(void)
+{
+	/* One record for a block that is mapped as a whole. */
+	begin_by_block();
+	for (unsigned int i = 0; i < 32; i++)
+		park(&u[i], 1, i % 3, PAGE(16 * i), i & 1 ? READ : WRITE);
+	tap_ok(tail() == 1 && record(0)->addr == PAGE(0) && irqs() == 1,
+	       "32 pages of a block: one record");
+	tap_eq(stat(GSVM_STAT_FAULTS_DEFERRED), 31, "the others are deferred");
+	tap_ok(!stat(GSVM_STAT_FAULT_FULL) && !stat(GSVM_STAT_FAULTS_MERGED), "... and counted once");
+	park(&u[32], 1, 1, NEXT(0), READ);
+	park(&u[33], 2, 1, PAGE(1), READ);
+	tap_eq(tail(), 3, "another block and another ASID: a record each");
+	tap_ok(!resume(PAGE(0), PAGE(512)) && all_woken(0, 32, 1) && tail() == 3,
+	       "a resume of the block wakes all, and nothing is left to report");
+	tap_ok(all_woken(32, 34, 0), "... and nobody else");
+	park(&u[0], 1, 1, PAGE(5), READ);
+	tap_eq(tail(), 4, "the next one has a record again");
+	end();
+
+	/* A part of it, with the head: the rest is reported. */
+	begin_by_block();
+	for (unsigned int i = 0; i < 8; i++)
+		park(&u[i], 1, 1, PAGE(i), READ);
+	tap_ok(resume(PAGE(0), PAGE(4)) && all_woken(0, 4, 1) && all_woken(4, 8, 0),
+	       "a resume of a part wakes that part");
+	tap_ok(tail() == 5 && record(1)->addr == PAGE(4) && record(4)->addr == PAGE(7),
+	       "... the rest is reported, in order");
+	tap_ok(!resume(PAGE(4), PAGE(8)) && all_woken(4, 8, 1), "... and has its answer");
+	end();
+
+	/* A part of it, without the head: that waits on, and so does who waits for it. */
+	begin_by_block();
+	for (unsigned int i = 0; i < 8; i++)
+		park(&u[i], 1, 1, PAGE(i), READ);
+	park(&u[8], 1, 2, PAGE(3), READ);
+	tap_eq(stat(GSVM_STAT_FAULTS_MERGED), 1, "a deferred one can be merged with");
+	tap_ok(!resume(PAGE(2), PAGE(5)) && all_woken(2, 5, 1) && u[8].woken == 1 && tail() == 1,
+	       "a resume of deferred pages wakes them, and who rides on them");
+	tap_ok(!u[0].woken && !u[1].woken && !u[7].woken, "... and leaves the others where they are");
+	tap_ok(resume(PAGE(0), PAGE(1)) && tail() == 5 && record(1)->addr == PAGE(1),
+	       "they are reported after the head's resume");
+	end();
+}
+
+static void test_block_report(void)
+{
+	begin_by_block();
+	for (unsigned int i = 0; i < 4; i++)
+		park(&u[i], 1, 1, PAGE(i), READ);
+	park(&u[4], 1, 1, NEXT(0), READ);
+	park(&u[5], 1, 1, NEXT(1), READ);
+	tap_ok(!report(PAGE(1024), PAGE(4096)) && tail() == 2, "a report of other blocks: nothing");
+	tap_ok(!fault_undefer(gpu, 2, 0, PAGE(512)), "... nor of another ASID");
+	tap_ok(report(PAGE(7), PAGE(8)) && tail() == 5 && !u[0].woken,
+	       "a report of any part of the block: all of it is reported, nobody woken");
+	tap_ok(!report(PAGE(0), PAGE(512)) && tail() == 5, "... and once only");
+	park(&u[6], 1, 1, PAGE(6), READ);
+	park(&u[7], 1, 1, PAGE(7), READ);
+	tap_ok(tail() == 6 && record(5)->addr == PAGE(6), "who comes now does not wait for the old head");
+	tap_ok(!resume(PAGE(0), PAGE(4)) && all_woken(0, 4, 1) && tail() == 6,
+	       "the old head's resume lets those go that were reported");
+	tap_ok(report(0, 1ull << 48) && tail() == 8, "a report of everything: both blocks");
+	tap_ok(!resume(0, 1ull << 48) && all_woken(0, 8, 1), "all have their answer");
+	end();
+
+	/* With a full ring they are held, and come in order when there is room. */
+	begin_by_block();
+	for (unsigned int i = 0; i < RING - 1; i++)
+		park(&u[i], 1, 1, PAGE(512 * i), READ);
+	for (unsigned int i = 32; i < 36; i++)
+		park(&u[i], 1, 1, PAGE(1 + i), READ);
+	tap_ok(report(PAGE(0), PAGE(512)) && tail() == RING, "room for one of four");
+	park(&u[36], 1, 1, PAGE(2), READ);
+	tap_ok(tail() == RING && stat(GSVM_STAT_FAULT_FULL) == 1, "a head without room is held");
+	park(&u[37], 1, 1, PAGE(3), READ);
+	fault_ack(gpu, RING);
+	tap_ok(tail() == RING + 4 && record(RING)->addr == PAGE(34) &&
+	       record(RING + 3)->addr == PAGE(2), "the others and the head when there is");
+	tap_ok(!resume(PAGE(0), PAGE(512)) && all_woken(32, 38, 1), "one resume wakes them all");
+	end();
+}
+
+static void test_block_drop(void)
+{
+	struct gsvm_fault first;
+
+	begin_by_block();
+	park(&u[0], 1, 3, PAGE(0), READ);
+	park(&u[1], 1, 4, PAGE(1), READ);
+	park(&u[2], 1, 3, PAGE(2), READ);
+	park(&u[3], 1, 4, PAGE(2), READ);
+	tap_ok(fault_drop_queue(gpu, 3, &first) && first.addr == PAGE(0) && f->pokes == 1,
+	       "the head's queue is dropped");
+	fault_report(gpu);
+	tap_ok(tail() == 3 && record(1)->addr == PAGE(1), "who waited for it is reported");
+	tap_ok(record(2)->addr == PAGE(2) && record(2)->queue == 4,
+	       "... and who was merged with one that did");
+	tap_ok(!resume(PAGE(0), PAGE(512)) && u[1].woken == 1 && u[3].woken == 1 &&
+	       !u[0].woken && !u[2].woken, "the dropped ones are not woken");
+
+	/* A deferred one that goes leaves the head alone. */
+	park(&u[0], 1, 5, PAGE(0), READ);
+	park(&u[1], 1, 6, PAGE(1), READ);
+	tap_ok(fault_drop_queue(gpu, 6, &first) && first.addr == PAGE(1), "drop of a deferred one");
+	tap_ok(!resume(PAGE(0), PAGE(1)) && u[0].woken == 1 && u[1].woken == 1, "the head goes on");
+	tap_ok(!fault_drop_queue(gpu, 5, NULL) && !fault_drop_queue(gpu, 6, NULL), "nothing is left");
+	end();
+
+	begin_by_block();
+	park(&u[0], 1, 1, PAGE(0), READ);
+	park(&u[1], 1, 1, PAGE(1), READ);
+	fault_reset(gpu);
+	park(&u[2], 1, 1, PAGE(2), READ);
+	tap_ok(tail() == 1 && record(0)->addr == PAGE(2), "a reset forgets heads");
+	tap_ok(!resume(0, 1ull << 48) && u[2].woken == 1 && !u[0].woken && !u[1].woken,
+	       "... and who waited for them");
+	end();
+}
+
 static void test_reset(void)
 {
 	begin();
@@ -607,11 +764,12 @@ static void serve(struct worker *k, uint32_t *head, bool drop)
 	/* Before the answer: the queue of a record has something to lose. */
 	if (drop && n)
 		drop_queue(k, queue);
-	while (n)
-		resume_page(1, page[--n]);
+	for (; n; n--)
+		if (fault_resume(gpu, 1, page[n - 1], page[n - 1] + PAGE(1) - PAGE(0)))
+			fault_report(gpu);
 }
 
-static void test_storm(void)
+static void test_storm(uint32_t control)
 {
 	static struct worker k[CORES];
 	unsigned int seen = 0, turn = 0;
@@ -620,6 +778,9 @@ static void test_storm(void)
 	bool lost = false;
 
 	begin_cores(CORES);
+	gpu->reg.fault_control = control;
+	drops = 0;
+	memset(k, 0, sizeof(k));
 	atomic_store(&running, CORES);
 	for (unsigned int i = 0; i < CORES; i++) {
 		k[i].id = i;
@@ -639,13 +800,15 @@ static void test_storm(void)
 	}
 	for (unsigned int i = 0; i < CORES; i++)
 		pthread_join(k[i].thread, NULL);
-	tap_note("%u records, %llu merged, %llu held back, %u dropped, %u interrupts", head,
+	tap_note("%u records, %llu deferred, %llu merged, %llu held back, %u dropped, %u interrupts",
+		 head, (unsigned long long)stat(GSVM_STAT_FAULTS_DEFERRED),
 		 (unsigned long long)stat(GSVM_STAT_FAULTS_MERGED),
 		 (unsigned long long)stat(GSVM_STAT_FAULT_FULL), drops, irqs());
 	tap_ok(!lost, "four cores and a driver that sleeps: no wake-up is lost");
-	tap_ok(stat(GSVM_STAT_FAULT_FULL) && stat(GSVM_STAT_FAULTS_MERGED),
+	tap_ok((control || stat(GSVM_STAT_FAULT_FULL)) && stat(GSVM_STAT_FAULTS_MERGED),
 	       "with a full ring and merged faults on the way");
 	tap_ok(drops, "... and dropped queues");
+	tap_ok(!control == !stat(GSVM_STAT_FAULTS_DEFERRED), "... and some deferred, if at all");
 	tap_eq(atomic_load(&f->errors), 0, "no error");
 	end();
 }
@@ -662,8 +825,12 @@ int main(void)
 	test_repark();
 	test_choose();
 	test_drop();
+	test_block_resume();
+	test_block_report();
+	test_block_drop();
 	test_reset();
 	test_many();
-	test_storm();
+	test_storm(0);
+	test_storm(GSVM_FAULT_BY_BLOCK);
 	return tap_done();
 }
