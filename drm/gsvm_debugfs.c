@@ -46,6 +46,7 @@ static const char * const gsvm_debugfs_stats[GSVM_NUM_STATS] = {
 	[GSVM_STAT_VIOLATIONS] = "violations",
 	[GSVM_STAT_COPY_BYTES] = "copy_bytes",
 	[GSVM_STAT_BAD_DOORBELLS] = "bad_doorbells",
+	[GSVM_STAT_FAULTS_DEFERRED] = "faults_deferred",
 };
 
 static struct gsvm_device *gsvm_debugfs_device(struct seq_file *m)

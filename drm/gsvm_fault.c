@@ -46,6 +46,17 @@
  * DRM_GSVM_REASON_NO_MEMORY or _BUSY: an error is better than a machine that
  * runs in circles.
  *
+ * *By block.* A device of version 1.1 reports the first fault of a block only, and
+ * keeps the others back until that has been resumed, or cancelled, or the driver says
+ * that it is through with the block (FAULT_REPORT). The first service often maps all of
+ * the block, or moves it to VRAM, and then 511 records have not been written, read,
+ * sorted and found to be stale. Who was not let go by it is reported at its end, all
+ * at once. So each service that let go on less than the block ends with
+ * FAULT_REPORT: also, and above all, one that puts a page aside, for the others must
+ * not wait for what that waits for. One that ends without a resume needs none: a
+ * stale record's access has been resumed by another one, a cancelled one's queue is at
+ * its end, and one that is repeated has still to find its answer.
+ *
  * Nothing is lost: a record leaves the ring only into a batch, and the pool of
  * batches always has one that comes back. A service that waits for the process
  * (userfaultfd, I/O, memory) holds one batch and one worker, no lock.
@@ -89,6 +100,9 @@
 #include "gsvm_trace.h"
 #include "gsvm_vm.h"
 
+/* The first version of the hardware that has FAULT_CONTROL. */
+#define GSVM_HW_BY_BLOCK	0x10001u
+
 /* Batches that exist even when memory does not. */
 #define GSVM_FAULT_RESERVE	4
 
@@ -100,6 +114,10 @@
 static unsigned int gsvm_fault_ring_log2 = 12;
 module_param_named(fault_ring_log2, gsvm_fault_ring_log2, uint, 0444);
 MODULE_PARM_DESC(fault_ring_log2, "log2 of the fault ring's entries, 4 to 16 (default 12)");
+
+static bool gsvm_fault_by_block = true;
+module_param_named(fault_by_block, gsvm_fault_by_block, bool, 0444);
+MODULE_PARM_DESC(fault_by_block, "have the device report one fault per 2 MiB first (default Y)");
 
 static void gsvm_fault_batch_release(struct kref *ref)
 {
@@ -227,13 +245,15 @@ static void gsvm_fault_account(struct gsvm_fault_slice *slice)
 
 /*
  * Let go on what can: accesses to pages of &gsvm_request.resume. Whoever is parked
- * elsewhere in the block has a record of his own, and would only fault again.
+ * elsewhere in the block has a record of his own, or is to have one now, and would only
+ * fault again.
  */
 VISIBLE_IF_KUNIT void gsvm_fault_resume(struct gsvm_fault_slice *slice,
 					const struct gsvm_request *req)
 {
 	u64 start = round_down(slice->batch->rec[slice->first].addr, GSVM_BLOCK_SIZE);
-	struct gsvm_cmd cmd[GSVM_FAULT_RESUMES] = {};
+	struct gsvm_cmd cmd[GSVM_FAULT_RESUMES + 1] = {};
+	struct gsvm_device *gdev = slice->vm->gdev;
 	unsigned int first, end, n = 0;
 
 	for_each_set_bitrange(first, end, req->resume, GSVM_BLOCK_PAGES) {
@@ -248,9 +268,16 @@ VISIBLE_IF_KUNIT void gsvm_fault_resume(struct gsvm_fault_slice *slice,
 		cmd[n].end = start + ((u64)end << PAGE_SHIFT);
 		n++;
 	}
+	if (gdev->fault->by_block && !bitmap_full(req->resume, GSVM_BLOCK_PAGES)) {
+		cmd[n].op = GSVM_CMD_FAULT_REPORT;
+		cmd[n].id = slice->vm->asid;
+		cmd[n].start = start;
+		cmd[n].end = start + GSVM_BLOCK_SIZE;
+		n++;
+	}
 	gsvm_fault_account(slice);
 	if (n)
-		gsvm_cmd_submit(slice->vm->gdev, cmd, n);
+		gsvm_cmd_submit(gdev, cmd, n);
 }
 EXPORT_SYMBOL_IF_KUNIT(gsvm_fault_resume);
 
@@ -524,6 +551,7 @@ int gsvm_fault_init(struct gsvm_device *gdev)
 	fault = drmm_kzalloc(&gdev->drm, sizeof(*fault), GFP_KERNEL);
 	if (!fault)
 		return -ENOMEM;
+	fault->by_block = gsvm_fault_by_block && gdev->limits.hw_version >= GSVM_HW_BY_BLOCK;
 	fault->log2 = clamp(gsvm_fault_ring_log2, 4u, 16u);
 	fault->ring = dmam_alloc_coherent(gdev->drm.dev, sizeof(*fault->ring) << fault->log2,
 					  &fault->ring_dma, GFP_KERNEL);
@@ -540,5 +568,7 @@ int gsvm_fault_init(struct gsvm_device *gdev)
 	gdev->fault = fault;
 	gsvm_hw_write64(gdev, GSVM_REG_FAULT_BASE, fault->ring_dma);
 	gsvm_hw_write32(gdev, GSVM_REG_FAULT_LOG2, fault->log2);
+	if (fault->by_block)
+		gsvm_hw_write32(gdev, GSVM_REG_FAULT_CONTROL, GSVM_FAULT_BY_BLOCK);
 	return 0;
 }

@@ -25,6 +25,7 @@ struct gsvm_vm;
  * @ring: records, written by the device
  * @ring_dma: its bus address
  * @log2: log2 of its entries
+ * @by_block: the device keeps faults back, see FAULT_REPORT
  * @head: records taken out; the interrupt's thread alone touches it
  * @batches: pool of &gsvm_fault_batch
  */
@@ -32,6 +33,7 @@ struct gsvm_fault_unit {
 	struct gsvm_fault *ring;
 	dma_addr_t ring_dma;
 	unsigned int log2;
+	bool by_block;
 	u32 head;
 	mempool_t batches;
 };

@@ -281,6 +281,38 @@ static void storm_pages(void)
 	queue_close(q);
 }
 
+/*
+ * What the CPU has filled is mapped all at once, and so the device has reported but one
+ * of 512 faults, and no other is left waiting. Whatever the kernel takes from the GPU
+ * meanwhile comes on top of it, so the least counts.
+ */
+static void one_record(void)
+{
+	FILE *by_block = fopen("/sys/module/gsvm/parameters/fault_by_block", "re");
+	struct drm_gsvm_vm_query before, after;
+	struct queue *q = queue_open();
+	char *p = map_huge_aligned(HUGE);
+	uint64_t least = UINT64_MAX;
+	int i;
+
+	gsvm_assert(by_block, "no parameter fault_by_block\n");
+	gsvm_require(fgetc(by_block) == 'Y', "gsvm was loaded with fault_by_block=0\n");
+	fclose(by_block);
+	gsvm_sys(madvise(p, HUGE, MADV_NOHUGEPAGE));
+	for (i = 0; i < 16; i++) {
+		cpu_set(p, PAGE, 512, i, 0);
+		igt_gsvm_vm_query(q->fd, q->vm, &before, 0);
+		gpu_run(q, "add", 512, U(p), PAGE, 1, 3);
+		igt_gsvm_vm_query(q->fd, q->vm, &after, 0);
+		cpu_check(p, PAGE, 512, i + 3, 0, "page of the block");
+		if (after.faults - before.faults < least)
+			least = after.faults - before.faults;
+		gsvm_sys(madvise(p, HUGE, MADV_DONTNEED));
+	}
+	gsvm_assert_eq(least, 1, "faults for a block");
+	queue_close(q);
+}
+
 /* Thousands of harts, one page: one fault served, all go on. */
 static void storm_one_page(void)
 {
@@ -366,6 +398,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "bad-neighbours", bad_neighbours, "good pages between bad ones" },
 	{ "storm-blocks", storm_blocks, "3,000 faults at once, each in its own 2 MiB" },
 	{ "storm-pages", storm_pages, "8,192 pages faulted by as many work-items" },
+	{ "one-record", one_record, "512 work-items fault on a block that is there" },
 	{ "storm-one-page", storm_one_page, "4,096 work-items fault on one page" },
 	{ "packet-kernarg", packet_kernarg, "kernel arguments that cannot be read" },
 	{ "packet-kernel", packet_kernel, "a kernel descriptor that is not there" },

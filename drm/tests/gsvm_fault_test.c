@@ -500,12 +500,42 @@ static void gsvm_fault_test_resume(struct kunit *test)
 	}
 }
 
+/*
+ * A device that keeps faults of the block back is told to report them, behind the
+ * resumes and unless those let go on all of the block; with nothing to resume, too.
+ */
+static void gsvm_fault_test_report(struct kunit *test)
+{
+	const struct gsvm_fault_resume_case *c = test->param_value;
+	struct gsvm_fault_test *f = gsvm_fault_test_ring(test, 4, 0);
+	struct gsvm_test *t = f->t;
+	bool all = c->nr && c->mapped[0].end - c->mapped[0].first == GSVM_BLOCK_PAGES;
+	unsigned int i;
+
+	f->unit.by_block = true;
+	gsvm_fault_test_slice(f);
+	for (i = 0; i < c->nr; i++)
+		bitmap_set(f->req.resume, c->mapped[i].first,
+			   c->mapped[i].end - c->mapped[i].first);
+	gsvm_fault_resume(&f->slice, &f->req);
+	KUNIT_ASSERT_EQ(test, c->nr + !all, t->nr_log);
+	for (i = 0; i < c->nr; i++)
+		KUNIT_EXPECT_EQ(test, 5, t->log[i].cmd.op);
+	if (all)
+		return;
+	KUNIT_EXPECT_EQ(test, 9, t->log[i].cmd.op);
+	KUNIT_EXPECT_EQ(test, t->vm->asid, t->log[i].cmd.id);
+	KUNIT_EXPECT_EQ(test, GSVM_MIB(4), t->log[i].cmd.start);
+	KUNIT_EXPECT_EQ(test, GSVM_MIB(6), t->log[i].cmd.end);
+	KUNIT_EXPECT_EQ(test, 0, t->log[i].cmd.arg);
+}
+
 /* More pieces than commands: every mapped page is in some command all the same. */
 static void gsvm_fault_test_resume_many(struct kunit *test)
 {
 	struct gsvm_fault_test *f = gsvm_fault_test_ring(test, 4, 0);
 	struct gsvm_test *t = f->t;
-	unsigned int pieces, i;
+	unsigned int pieces, resumes, i;
 
 	for (pieces = GSVM_FAULT_RESUMES - 1; pieces <= GSVM_FAULT_RESUMES + 2; pieces++) {
 		gsvm_fault_test_slice(f);
@@ -513,11 +543,14 @@ static void gsvm_fault_test_resume_many(struct kunit *test)
 		for (i = 0; i < pieces; i++)
 			__set_bit(i * 20, f->req.resume);
 		gsvm_fault_resume(&f->slice, &f->req);
-		KUNIT_ASSERT_EQ(test, min(pieces, GSVM_FAULT_RESUMES), t->nr_log);
-		for (i = 0; i < t->nr_log; i++)
+		resumes = min(pieces, GSVM_FAULT_RESUMES);
+		KUNIT_ASSERT_EQ(test, resumes + f->unit.by_block, t->nr_log);
+		for (i = 0; i < resumes; i++)
 			KUNIT_EXPECT_EQ(test, GSVM_MIB(4) + i * 20 * 0x1000, t->log[i].cmd.start);
 		KUNIT_EXPECT_EQ(test, GSVM_MIB(4) + ((pieces - 1) * 20 + 1) * 0x1000,
-				t->log[t->nr_log - 1].cmd.end);
+				t->log[resumes - 1].cmd.end);
+		/* The next with one command more. */
+		f->unit.by_block = !f->unit.by_block;
 	}
 }
 
@@ -580,6 +613,7 @@ static struct kunit_case gsvm_fault_tests[] = {
 	KUNIT_CASE_PARAM(gsvm_fault_test_verdict, gsvm_fault_verdict_gen_params),
 	KUNIT_CASE(gsvm_fault_test_request_mixed),
 	KUNIT_CASE_PARAM(gsvm_fault_test_resume, gsvm_fault_resume_gen_params),
+	KUNIT_CASE_PARAM(gsvm_fault_test_report, gsvm_fault_resume_gen_params),
 	KUNIT_CASE(gsvm_fault_test_resume_many),
 	KUNIT_CASE_PARAM(gsvm_fault_test_put_aside, gsvm_fault_later_gen_params),
 	{}
