@@ -127,6 +127,7 @@ int main(int argc, char **argv)
 		 "bench.gpu");
 
 	gpu_open(&b, program ? program : path);
+	memory_warm(&b);
 	bench_cpu(&b);
 	for (unsigned int i = 0; i < SECTIONS; i++)
 		if (chosen(sections[i].name, argv + optind, argc - optind))

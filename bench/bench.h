@@ -53,6 +53,14 @@ void section(const char *title);
 /* memory.c: private anonymous memory, aligned to 2 MiB, with or without THP. */
 void *memory_get(size_t size, bool huge, bool populate);
 void memory_put(void *p, size_t size);
+/* Free memory, in bytes. */
+size_t memory_available(void);
+/*
+ * Touch what there is of memory and VRAM once. A machine that is emulated gets each
+ * page of it from the host at its first touch, which would be counted as anybody's
+ * work who happens to be the first.
+ */
+void memory_warm(struct bench *b);
 
 /* gpu.c */
 void gpu_open(struct bench *b, const char *path);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -33,4 +34,36 @@ void memory_put(void *p, size_t size)
 {
 	if (munmap(p, size))
 		die("munmap", errno);
+}
+
+size_t memory_available(void)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	unsigned long kib = 0;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %lu", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib * KIB;
+}
+
+void memory_warm(struct bench *b)
+{
+	size_t size = memory_available() / 8 * 7 / HUGE * HUGE;
+	struct gsvm_vram_stats vram = { .size = sizeof(vram) };
+	void *p = memory_get(size, true, true);
+	int ret = gsvm_device_vram(b->device, &vram);
+
+	memory_put(p, size);
+	if (ret)
+		die("gsvm_device_vram", ret);
+	if (vram.total > size)
+		return;
+	p = memory_get(vram.total, true, true);
+	prefetch(b, p, vram.total, GSVM_REGION_VRAM);
+	prefetch(b, p, vram.total, GSVM_REGION_SYSTEM);
+	memory_put(p, vram.total);
 }

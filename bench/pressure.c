@@ -4,21 +4,6 @@
 
 #include "bench.h"
 
-/* Free memory, for what leaves VRAM has to go somewhere. */
-static size_t available(void)
-{
-	FILE *f = fopen("/proc/meminfo", "re");
-	unsigned long kib = 0;
-	char line[128];
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "MemAvailable: %lu", &kib) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return kib * KIB;
-}
-
 static uint64_t evicted(struct bench *b)
 {
 	struct gsvm_vram_stats s = { .size = sizeof(s) };
@@ -38,17 +23,37 @@ static void sequential(struct bench *b, size_t size, size_t vram, double work_us
 	size_t over = size > vram ? size - vram : 0;
 	double ideal = size / HUGE * b->copy_in + over / HUGE * b->copy_out +
 		       size / PAGE * work_us;
-	uint64_t before = evicted(b);
-	uint8_t *p = memory_get(size, true, true);
-	struct job job = gpu_touch(b, p, PAGE, 1, size / PAGE, true);
+	struct job job = {0};
+	double us[ROUNDS];
+	uint64_t before = 0;
 	char name[64];
 
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		uint8_t *p = memory_get(size, true, true);
+
+		before = evicted(b);
+		job = gpu_touch(b, p, PAGE, 1, size / PAGE, true);
+		us[i] = job.us / (size / PAGE);
+		memory_put(p, size);
+	}
 	snprintf(name, sizeof(name), "in order, %zu %% of VRAM", 100 * size / vram);
-	row(name, job.us / (size / PAGE), ideal / (size / PAGE), "ideal",
-	    "%llu faults, %llu pages evicted, %llu times left where it was",
+	row(name, median(us, ROUNDS), ideal / (size / PAGE), "ideal",
+	    "in the last round %llu faults, %llu pages evicted, %llu times left where it was",
 	    (unsigned long long)job.faults, (unsigned long long)(evicted(b) - before),
 	    (unsigned long long)job.left);
+}
+
+/* What a touch costs with everything in place, in us. */
+static double touch_us(struct bench *b, size_t size)
+{
+	uint8_t *p = memory_get(size, true, true);
+	double us[ROUNDS];
+
+	gpu_touch(b, p, PAGE, 1, size / PAGE, true);
+	for (unsigned int i = 0; i < ROUNDS; i++)
+		us[i] = gpu_touch(b, p, PAGE, 1, size / PAGE, true).us / (size / PAGE);
 	memory_put(p, size);
+	return median(us, ROUNDS);
 }
 
 /* One job of random touches. The ideal moves the one page that is missing in, and one out. */
@@ -84,23 +89,19 @@ void bench_pressure(struct bench *b)
 	static const unsigned int percent[] = { 50, 90, 120, 200, 800 };
 	struct gsvm_vram_stats s = { .size = sizeof(s) };
 	double work_us;
-	uint8_t *p;
 	int ret = gsvm_device_vram(b->device, &s);
 
 	if (ret)
 		die("gsvm_device_vram", ret);
 	bench_limits(b);
 	section("Kernels on a share of VRAM, us per touched page, against the transfer-limited ideal");
-	/* What the touch itself costs, with everything in place. */
-	p = memory_get(s.total / 4, true, true);
-	gpu_touch(b, p, PAGE, 1, s.total / 4 / PAGE, true);
-	work_us = gpu_touch(b, p, PAGE, 1, s.total / 4 / PAGE, true).us / (s.total / 4 / PAGE);
+	work_us = touch_us(b, s.total / 4);
 	row("in VRAM already", work_us, 0, NULL, NULL);
-	memory_put(p, s.total / 4);
 	for (unsigned int i = 0; i < 2 * sizeof(percent) / sizeof(percent[0]); i++) {
 		size_t size = s.total / 100 * percent[i / 2] / HUGE * HUGE;
 
-		if (size > available() / 4 * 3) {
+		/* What leaves VRAM has to go somewhere. */
+		if (size > memory_available() / 4 * 3) {
 			printf("  %u %% of VRAM: left out, the machine has too little memory\n",
 			       percent[i / 2]);
 			continue;
