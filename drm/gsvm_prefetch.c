@@ -33,7 +33,16 @@
  * or runs a kernel thread is left alone. So when a process has several threads, a
  * worker moves pages to VRAM while the caller sleeps; threads that prefetch at the
  * same time do not interrupt each other then. Threads that compute are interrupted
- * all the same. What comes back was not mapped, and the caller fetches it himself.
+ * all the same. What comes back was not mapped, and the caller fetches it himself,
+ * or half of it.
+ *
+ * *The way back.* A 2 MiB page is guarded, copied, waited for and mapped before the
+ * next one is guarded: while the engine copies, nobody prepares, and the other way
+ * round. Two guards in one hand would be two locks of one kind, in an order that nothing
+ * defines. So there are two hands: a range of some size is halved, a worker brings the
+ * one half back and the caller the other, as two threads of the process would. Each
+ * ends when it is through or told to; the caller waits for the worker, holding nothing,
+ * and a signal for the caller ends both.
  *
  * An asynchronous prefetch holds a reference to the VM, not to the process's
  * memory: it takes that for a pair of windows at a time, and ends when there is
@@ -69,6 +78,9 @@
 #define GSVM_PREFETCH_WINDOWS	2
 #define GSVM_PREFETCH_PASSES	6
 
+/* A smaller range is not worth a worker on the way back. */
+#define GSVM_PREFETCH_HALVED	(4ul * GSVM_BLOCK_SIZE)
+
 /* A signal that cannot be reached for want of memory: tries, milliseconds between. */
 #define GSVM_PREFETCH_SIGNAL_TRIES	256
 #define GSVM_PREFETCH_SIGNAL_PAUSE	64
@@ -79,7 +91,7 @@
  * @start: first byte
  * @end: byte behind the last
  * @to_vram: direction
- * @interruptible: a signal for the current thread ends it
+ * @interruptible: a signal for the current thread, which is the process's, ends it
  * @cancelled: so does this; set by who waits for a worker
  * @moved: pages that have moved
  * @move: windows; on the way back the first one only
@@ -100,13 +112,13 @@ struct gsvm_prefetch {
 };
 
 /**
- * struct gsvm_prefetch_errand - a prefetch that a worker makes for a waiting caller
+ * struct gsvm_prefetch_errand - a prefetch that a worker makes for a caller
  * @work: does it
  * @prefetch: what to do
  * @ret: how it ended, once @done
  * @done: completed at the end
  *
- * On the caller's stack, who does not go before @done.
+ * On the caller's stack, who does not go before gsvm_prefetch_join() has returned.
  */
 struct gsvm_prefetch_errand {
 	struct work_struct work;
@@ -365,16 +377,13 @@ static int gsvm_prefetch_alloc(struct gsvm_prefetch *p)
 	return 0;
 }
 
-/* Move the range. -EINTR, -ENOENT, -EIO, -ENODEV, -ENOMEM when it ended early. */
-static int gsvm_prefetch_run(struct gsvm_prefetch *p)
+/* Move the range window by window. -EINTR, -ENOENT, -EIO, -ENODEV, -ENOMEM: ended early. */
+static int gsvm_prefetch_go(struct gsvm_prefetch *p)
 {
 	unsigned long addr = p->start;
 	unsigned int i;
 	int ret;
 
-	/* Without VRAM nothing goes there, and nothing is in it. */
-	if (p->to_vram ? !p->vm->gdev->vram : !gsvm_vram_gpus())
-		return 0;
 	ret = gsvm_prefetch_alloc(p);
 	while (!ret && addr < p->end) {
 		ret = gsvm_prefetch_stop(p);
@@ -401,32 +410,70 @@ static void gsvm_prefetch_errand_work(struct work_struct *work)
 	struct gsvm_prefetch_errand *errand =
 		container_of(work, struct gsvm_prefetch_errand, work);
 
-	errand->ret = gsvm_prefetch_run(errand->prefetch);
-	complete(&errand->done);
+	errand->ret = gsvm_prefetch_go(errand->prefetch);
+	/* Who is interrupted waits twice. */
+	complete_all(&errand->done);
 }
 
-/* As gsvm_prefetch_run(), by a worker: it ends early if the caller gets a signal. */
-static int gsvm_prefetch_send(struct gsvm_prefetch *p)
+/* Have a worker make the prefetch @p, which no signal ends. gsvm_prefetch_join() follows. */
+static void gsvm_prefetch_send(struct gsvm_prefetch_errand *errand, struct gsvm_prefetch *p)
 {
-	struct gsvm_prefetch_errand errand = { .prefetch = p };
-
+	errand->prefetch = p;
 	p->interruptible = false;
-	init_completion(&errand.done);
-	INIT_WORK_ONSTACK(&errand.work, gsvm_prefetch_errand_work);
+	init_completion(&errand->done);
+	INIT_WORK_ONSTACK(&errand->work, gsvm_prefetch_errand_work);
 	/* Not among the patient: a thread that they wait for may be the one that waits here. */
-	queue_work(gsvm_wq, &errand.work);
-	if (wait_for_completion_interruptible(&errand.done)) {
-		WRITE_ONCE(p->cancelled, true);
-		wait_for_completion(&errand.done);
-	}
-	destroy_work_on_stack(&errand.work);
-	return errand.ret;
+	queue_work(gsvm_wq, &errand->work);
+}
+
+/* Wait for the worker: to its end, or until the caller gets a signal that ends it. */
+static int gsvm_prefetch_join(struct gsvm_prefetch_errand *errand, bool interruptible)
+{
+	if (interruptible && wait_for_completion_interruptible(&errand->done))
+		WRITE_ONCE(errand->prefetch->cancelled, true);
+	wait_for_completion(&errand->done);
+	destroy_work_on_stack(&errand->work);
+	return errand->ret;
+}
+
+/* A worker takes the upper half of the range. */
+static int gsvm_prefetch_halves(struct gsvm_prefetch *p)
+{
+	struct gsvm_prefetch upper = { .vm = p->vm, .end = p->end, .to_vram = p->to_vram };
+	struct gsvm_prefetch_errand errand;
+	int ret, err;
+
+	upper.start = round_down(p->start + (p->end - p->start) / 2, GSVM_BLOCK_SIZE);
+	p->end = upper.start;
+	gsvm_prefetch_send(&errand, &upper);
+	ret = gsvm_prefetch_go(p);
+	if (ret)
+		WRITE_ONCE(upper.cancelled, true);
+	err = gsvm_prefetch_join(&errand, p->interruptible);
+	p->moved += upper.moved;
+	return ret ? ret : err;
 }
 
 /* Has the process, which is the caller's, other threads whose processors need flushing? */
 static bool gsvm_prefetch_is_threaded(const struct gsvm_prefetch *p)
 {
-	return p->to_vram && current->mm == p->vm->mm && !thread_group_empty(current);
+	return p->interruptible && current->mm == p->vm->mm && !thread_group_empty(current);
+}
+
+/* Move the range, with a worker's help where that is of use. Errors as above. */
+static int gsvm_prefetch_run(struct gsvm_prefetch *p)
+{
+	struct gsvm_prefetch_errand errand;
+
+	/* Without VRAM nothing goes there, and nothing is in it. */
+	if (p->to_vram ? !p->vm->gdev->vram : !gsvm_vram_gpus())
+		return 0;
+	if (!p->to_vram && p->end - p->start >= GSVM_PREFETCH_HALVED)
+		return gsvm_prefetch_halves(p);
+	if (!p->to_vram || !gsvm_prefetch_is_threaded(p))
+		return gsvm_prefetch_go(p);
+	gsvm_prefetch_send(&errand, p);
+	return gsvm_prefetch_join(&errand, true);
 }
 
 /* Decrement the word at @at. -ENOMEM: later, perhaps; another errno: never. */
@@ -533,7 +580,7 @@ int gsvm_prefetch(struct gsvm_vm *vm, struct drm_gsvm_prefetch *args)
 	args->moved = 0;
 	if (args->flags & DRM_GSVM_PREFETCH_ASYNC)
 		return gsvm_prefetch_async(vm, args);
-	ret = gsvm_prefetch_is_threaded(&p) ? gsvm_prefetch_send(&p) : gsvm_prefetch_run(&p);
+	ret = gsvm_prefetch_run(&p);
 	args->moved = p.moved;
 	return ret;
 }

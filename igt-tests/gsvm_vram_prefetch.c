@@ -16,7 +16,7 @@
 static void both_ways(void)
 {
 	struct queue *q = queue_open();
-	size_t size = 3 * HUGE + 5 * PAGE, pages = size / PAGE;
+	size_t size = 5 * HUGE + 5 * PAGE, pages = size / PAGE;
 	char *p = map_block(size);
 	int round;
 
