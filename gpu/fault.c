@@ -12,7 +12,7 @@
  *	    ----park----> leader, held     waits on f->held for room in the ring
  *	    ----park----> leader, reported its record is in the ring
  *	    ----park----> merged           rides on a leader's record
- *	leader, deferred --head resumed, dropped, released--> leader, held
+ *	leader, deferred --head gone, or none any more--> leader, held
  *	leader, held ----room-----> leader, reported
  *	merged ----leader dropped-> leader or merged, as if parked now
  *	any    ----resume, drop---> out
@@ -416,10 +416,11 @@ static void behead_bucket(struct fault_unit *f, struct list *heads, uint32_t asi
 
 	for (struct list *l = heads->next; l != heads; l = next) {
 		struct fault_wait *w = wait_of(l, block);
+		uint64_t n = w->rec.addr >> BLOCK_SHIFT;
 
 		next = l->next;
-		if (w->rec.asid == asid && w->rec.addr >> BLOCK_SHIFT >= start >> BLOCK_SHIFT &&
-		    w->rec.addr < end)
+		if (w->rec.asid == asid && n >= start >> BLOCK_SHIFT &&
+		    n <= (end - 1) >> BLOCK_SHIFT)
 			behead(f, w);
 	}
 }

@@ -462,7 +462,8 @@ static void test_drop(void)
 
 /* ---- By block ---- */
 
-#define NEXT(n)	(PAGE(512) + PAGE(n))	/* in the block behind PAGE(0)'s */
+#define NEXT(n)	(PAGE(512) + (n) * 0x1000ull)	/* in the block behind PAGE(0)'s */
+#define FAR(n)	((1ull << 40) + (n) * 0x1000ull)	/* so far that no list of blocks is gone through */
 
 static void begin_by_block(void)
 {
@@ -561,6 +562,17 @@ static void test_block_report(void)
 	       "the old head's resume lets those go that were reported");
 	tap_ok(report(0, 1ull << 48) && tail() == 8, "a report of everything: both blocks");
 	tap_ok(!resume(0, 1ull << 48) && all_woken(0, 8, 1), "all have their answer");
+	end();
+
+	/* A long range counts as a short one does: by the blocks that it touches. */
+	begin_by_block();
+	park(&u[0], 1, 1, FAR(5), READ);
+	park(&u[1], 1, 1, FAR(6), READ);
+	park(&u[2], 1, 1, FAR(517), READ);
+	park(&u[3], 1, 1, FAR(518), READ);
+	tap_ok(report(0, FAR(1)) && tail() == 3 && record(2)->addr == FAR(6),
+	       "a report that ends in a block, before its head");
+	tap_ok(report(FAR(1023), 1ull << 48) && tail() == 4, "one that begins behind a head");
 	end();
 
 	/* With a full ring they are held, and come in order when there is room. */
