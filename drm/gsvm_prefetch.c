@@ -42,7 +42,8 @@
  * defines. So there are two hands: a range of some size is halved, a worker brings the
  * one half back and the caller the other, as two threads of the process would. Each
  * ends when it is through or told to; the caller waits for the worker, holding nothing,
- * and a signal for the caller ends both.
+ * and a signal for the caller ends both. A caller whose memory shall be on certain nodes
+ * brings it all himself.
  *
  * An asynchronous prefetch holds a reference to the VM, not to the process's
  * memory: it takes that for a pair of windows at a time, and ends when there is
@@ -50,9 +51,11 @@
  */
 
 #include <linux/completion.h>
+#include <linux/cpuset.h>
 #include <linux/delay.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/nodemask.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -460,6 +463,19 @@ static bool gsvm_prefetch_is_threaded(const struct gsvm_prefetch *p)
 	return p->interruptible && current->mm == p->vm->mm && !thread_group_empty(current);
 }
 
+/*
+ * May a worker take system memory for the current thread? It does so from any node. A
+ * policy of the mapping's it finds, one of the thread's, or a cpuset, it does not.
+ */
+static bool gsvm_prefetch_is_free(void)
+{
+#ifdef CONFIG_NUMA
+	if (current->mempolicy)
+		return false;
+#endif
+	return nodes_subset(node_states[N_MEMORY], cpuset_current_mems_allowed);
+}
+
 /* Move the range, with a worker's help where that is of use. Errors as above. */
 static int gsvm_prefetch_run(struct gsvm_prefetch *p)
 {
@@ -468,7 +484,7 @@ static int gsvm_prefetch_run(struct gsvm_prefetch *p)
 	/* Without VRAM nothing goes there, and nothing is in it. */
 	if (p->to_vram ? !p->vm->gdev->vram : !gsvm_vram_gpus())
 		return 0;
-	if (!p->to_vram && p->end - p->start >= GSVM_PREFETCH_HALVED)
+	if (!p->to_vram && p->end - p->start >= GSVM_PREFETCH_HALVED && gsvm_prefetch_is_free())
 		return gsvm_prefetch_halves(p);
 	if (!p->to_vram || !gsvm_prefetch_is_threaded(p))
 		return gsvm_prefetch_go(p);

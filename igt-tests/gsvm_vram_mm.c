@@ -4,6 +4,7 @@
  * NUMA, cgroups, userfaultfd. Soft-dirty tracking is in gsvm_vram_soft_dirty.c.
  */
 #include <fcntl.h>
+#include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <stdio.h>
@@ -180,6 +181,42 @@ static void numa(void)
 			gsvm_assert_eq(status[i], round & 1, "node of a moved page");
 		gpu_pattern(q, p, SIZE, round + 1, WHOLE);
 	}
+	queue_close(q);
+}
+
+/* What comes back is where the thread that fetches it wants its memory, all of it. */
+static void numa_policy(void)
+{
+	size_t size = 6 * HUGE, pages = size / PAGE, i;
+	int *status, round;
+	struct queue *q;
+	void **page;
+	char *p;
+
+	gsvm_require(access("/sys/devices/system/node/node1", F_OK) == 0,
+		     "the machine has one NUMA node\n");
+	q = queue_open();
+	p = map_block(size);
+	page = calloc(pages, sizeof(*page));
+	status = calloc(pages, sizeof(*status));
+	gsvm_assert(page && status, "no memory\n");
+	cpu_fill(p, size, 1, SPARSE);
+	for (i = 0; i < pages; i++)
+		page[i] = p + i * PAGE;
+	for (round = 0; round < 4; round++) {
+		unsigned long mask = 1ul << (round & 1);
+
+		to_vram(q, p, size);
+		gsvm_sys(syscall(SYS_set_mempolicy, MPOL_BIND, &mask, 8ul));
+		gsvm_assert_eq(prefetch(q, p, size, DRM_GSVM_REGION_SYSTEM), pages, "pages moved");
+		gsvm_sys(syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0ul));
+		gsvm_sys(syscall(SYS_move_pages, 0, pages, page, NULL, status, 0));
+		for (i = 0; i < pages; i++)
+			gsvm_assert_eq(status[i], round & 1, "node of a page that came back");
+	}
+	cpu_verify(p, size, 1, SPARSE, "at the end");
+	free(page);
+	free(status);
 	queue_close(q);
 }
 
@@ -470,6 +507,7 @@ static const struct gsvm_subtest tests[] = {
 	{ "dirty-before-vram", dirty_before_vram, "dirty pages, moved, then swapped" },
 	{ "ksm", ksm, "KSM" },
 	{ "numa", numa, "move_pages and migrate_pages" },
+	{ "numa-policy", numa_policy, "brought back to the node that the caller wants" },
 	{ "numa-balancing", numa_balancing, "samples of NUMA balancing" },
 	{ "cgroup-charges", cgroup_charges, "charges follow the pages" },
 	{ "cgroup-limit", cgroup_limit, "more in use than memory.max allows" },
