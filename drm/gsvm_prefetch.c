@@ -44,35 +44,28 @@
  * ends when it is through or told to; the caller waits for the worker, holding nothing,
  * and a signal for the caller ends both. A caller whose memory shall be on certain nodes
  * brings it all himself.
- *
- * An asynchronous prefetch holds a reference to the VM, not to the process's
- * memory: it takes that for a pair of windows at a time, and ends when there is
- * none any more.
  */
 
 #include <linux/completion.h>
 #include <linux/cpuset.h>
 #include <linux/delay.h>
-#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
-#include <linux/uaccess.h>
 #include <linux/workqueue.h>
 
 #include <drm/gsvm_drm.h>
 
 #include "gsvm_block.h"
 #include "gsvm_device.h"
-#include "gsvm_hw.h"
 #include "gsvm_look.h"
 #include "gsvm_migrate.h"
 #include "gsvm_mirror.h"
 #include "gsvm_move.h"
 #include "gsvm_policy.h"
 #include "gsvm_prefetch.h"
+#include "gsvm_prefetch_job.h"
 #include "gsvm_vm.h"
 #include "gsvm_vram.h"
 
@@ -83,10 +76,6 @@
 
 /* A smaller range is not worth a worker on the way back. */
 #define GSVM_PREFETCH_HALVED	(4ul * GSVM_BLOCK_SIZE)
-
-/* A signal that cannot be reached for want of memory: tries, milliseconds between. */
-#define GSVM_PREFETCH_SIGNAL_TRIES	256
-#define GSVM_PREFETCH_SIGNAL_PAUSE	64
 
 /**
  * struct gsvm_prefetch - a range on its way
@@ -128,24 +117,6 @@ struct gsvm_prefetch_errand {
 	struct gsvm_prefetch *prefetch;
 	int ret;
 	struct completion done;
-};
-
-/**
- * struct gsvm_prefetch_job - an asynchronous prefetch
- * @work: does it
- * @vm: address space, with a reference
- * @start: first byte
- * @end: byte behind the last
- * @to_vram: direction
- * @signal: address of the signal, or 0
- */
-struct gsvm_prefetch_job {
-	struct work_struct work;
-	struct gsvm_vm *vm;
-	unsigned long start;
-	unsigned long end;
-	bool to_vram;
-	u64 signal;
 };
 
 static unsigned long gsvm_prefetch_window_end(const struct gsvm_prefetch *p, unsigned long addr)
@@ -492,86 +463,23 @@ static int gsvm_prefetch_run(struct gsvm_prefetch *p)
 	return gsvm_prefetch_join(&errand, true);
 }
 
-/* Decrement the word at @at. -ENOMEM: later, perhaps; another errno: never. */
-static int gsvm_prefetch_decrement(struct gsvm_vm *vm, u64 at)
-{
-	struct page *page;
-	void *map;
-	long ret;
-
-	if (!mmget_not_zero(vm->mm))
-		return -ENOENT;
-	mmap_read_lock(vm->mm);
-	ret = pin_user_pages_remote(vm->mm, at, 1, FOLL_WRITE, &page, NULL);
-	if (ret == 1) {
-		map = kmap_local_page(page);
-		/* All that was done before is visible before. */
-		smp_mb__before_atomic();
-		atomic64_dec((atomic64_t *)(map + offset_in_page(at)));
-		kunmap_local(map);
-		unpin_user_pages_dirty_lock(&page, 1, true);
-	}
-	mmap_read_unlock(vm->mm);
-	mmput(vm->mm);
-	return ret == 1 ? 0 : ret;
-}
-
-/*
- * Decrement the value of a signal in the process's memory, as a packet's end
- * does. Somebody may wait for it without end: while memory is short, that is no
- * reason to give up.
+/**
+ * gsvm_prefetch_range() - move a range by a thread that is not the process's
+ * @vm: VM
+ * @start: first byte
+ * @end: byte behind the last
+ * @to_vram: direction
+ *
+ * Best effort: what did not move is found where it was. Ends early at the end of the VM
+ * or of its process.
+ *
+ * Context: process, sleeps.
  */
-static void gsvm_prefetch_signal(struct gsvm_vm *vm, u64 addr)
+void gsvm_prefetch_range(struct gsvm_vm *vm, unsigned long start, unsigned long end, bool to_vram)
 {
-	u64 at = addr + offsetof(struct gsvm_signal, value);
-	unsigned int try;
+	struct gsvm_prefetch p = { .vm = vm, .start = start, .end = end, .to_vram = to_vram };
 
-	for (try = 0; try < GSVM_PREFETCH_SIGNAL_TRIES; try++) {
-		if (gsvm_prefetch_decrement(vm, at) != -ENOMEM)
-			break;
-		if (wait_event_timeout(vm->event_wq, READ_ONCE(vm->dead),
-				       msecs_to_jiffies(GSVM_PREFETCH_SIGNAL_PAUSE)))
-			break;
-	}
-	gsvm_vm_event(vm);
-}
-
-static void gsvm_prefetch_work(struct work_struct *work)
-{
-	struct gsvm_prefetch_job *job = container_of(work, struct gsvm_prefetch_job, work);
-	struct gsvm_prefetch p = {
-		.vm = job->vm,
-		.start = job->start,
-		.end = job->end,
-		.to_vram = job->to_vram,
-	};
-
-	/* Best effort: what did not move is found where it was. */
 	gsvm_prefetch_run(&p);
-	if (job->signal)
-		gsvm_prefetch_signal(job->vm, job->signal);
-	gsvm_vm_put(job->vm);
-	kfree(job);
-}
-
-static int gsvm_prefetch_async(struct gsvm_vm *vm, const struct drm_gsvm_prefetch *args)
-{
-	struct gsvm_signal __user *sig = u64_to_user_ptr(args->signal);
-	struct gsvm_prefetch_job *job;
-
-	if (args->signal && put_user(1, &sig->irq))
-		return -EFAULT;
-	job = kzalloc_obj(*job, GFP_KERNEL_ACCOUNT);
-	if (!job)
-		return -ENOMEM;
-	job->vm = gsvm_vm_get(vm);
-	job->start = args->start;
-	job->end = args->start + args->length;
-	job->to_vram = args->region == DRM_GSVM_REGION_VRAM;
-	job->signal = args->signal;
-	INIT_WORK(&job->work, gsvm_prefetch_work);
-	queue_work(gsvm_patient_wq, &job->work);
-	return 0;
 }
 
 /**
@@ -595,7 +503,7 @@ int gsvm_prefetch(struct gsvm_vm *vm, struct drm_gsvm_prefetch *args)
 
 	args->moved = 0;
 	if (args->flags & DRM_GSVM_PREFETCH_ASYNC)
-		return gsvm_prefetch_async(vm, args);
+		return gsvm_prefetch_job_start(vm, args);
 	ret = gsvm_prefetch_run(&p);
 	args->moved = p.moved;
 	return ret;
@@ -607,14 +515,10 @@ static void gsvm_prefetch_vm_out(struct gsvm_vm *vm)
 	u64 addr = 0;
 
 	while ((block = gsvm_mirror_block_next(vm->mirror, &addr))) {
-		struct gsvm_prefetch p = {
-			.vm = vm,
-			.start = block->start,
-			.end = block->start + GSVM_BLOCK_SIZE,
-		};
+		u64 start = block->start;
 
 		gsvm_block_put(block);
-		gsvm_prefetch_run(&p);
+		gsvm_prefetch_range(vm, start, start + GSVM_BLOCK_SIZE, false);
 	}
 }
 
