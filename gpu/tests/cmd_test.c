@@ -91,6 +91,7 @@ static unsigned int irqs(unsigned int vector)
 #define START	GSVM_CMD_QUEUE_START
 #define STOP	GSVM_CMD_QUEUE_STOP
 #define CANCEL	GSVM_CMD_QUEUE_CANCEL
+#define REPORT	GSVM_CMD_FAULT_REPORT
 #define LAST	(GSVM_MAX_ASIDS - 1)
 #define LASTQ	(GSVM_MAX_QUEUES - 1)
 
@@ -106,7 +107,7 @@ static const struct {
 	{ "NOP, arg", { NOP, 0, 0, 0, 1 }, false },
 	{ "NOP, op bit 8", { NOP | 1u << 8, 0, 0, 0, 0 }, false },
 	{ "NOP, op bit 30", { NOP | 1u << 30, 0, 0, 0, 0 }, false },
-	{ "op 9", { 9, 0, 0, 0, 0 }, false },
+	{ "op 10", { 10, 0, 0, 0, 0 }, false },
 	{ "op 255", { 255, 0, 0, 0, 0 }, false },
 	{ "range", { RANGE, LAST, 0x1000, 0x2000, 0 }, true },
 	{ "range, all", { RANGE, 0, 0, END, 0 }, true },
@@ -141,6 +142,12 @@ static const struct {
 	{ "resume, not aligned", { RESUME, 1, 0x10, 0x5000, 0 }, false },
 	{ "resume, beyond 2^48", { RESUME, 1, 0, END + 0x1000, 0 }, false },
 	{ "resume, arg", { RESUME, 1, 0, END, 1 }, false },
+	{ "report", { REPORT, LAST, 0, END, 0 }, true },
+	{ "report, ASID out of range", { REPORT, LAST + 1, 0, END, 0 }, false },
+	{ "report, empty", { REPORT, 1, 0x5000, 0x5000, 0 }, false },
+	{ "report, not aligned", { REPORT, 1, 0x10, 0x5000, 0 }, false },
+	{ "report, beyond 2^48", { REPORT, 1, 0, END + 0x1000, 0 }, false },
+	{ "report, arg", { REPORT, 1, 0, END, 1 }, false },
 	{ "start", { START, LASTQ, 0, 0, 0 }, true },
 	{ "start, queue out of range", { START, LASTQ + 1, 0, 0, 0 }, false },
 	{ "start, start", { START, 1, 0x1000, 0, 0 }, false },
@@ -255,6 +262,33 @@ static void test_order(void)
 	run();
 	settle();
 	tap_ok(f->errors == 2 && f->error[1].err == GSVM_ERR_FAULT_ACK, "a bad one is refused");
+	end();
+}
+
+/* What a report, or a resume, makes due is in the ring when the command is complete. */
+static void test_report(void)
+{
+	struct parked p[4] = {0};
+
+	begin(1);
+	gpu->reg.fault_control = GSVM_FAULT_BY_BLOCK;
+	for (unsigned int i = 0; i < 3; i++)
+		park(&p[i], 1, VA + 0x1000 * i);
+	tap_eq(f->status->fault_tail, 1, "a fault of three is reported");
+	send(REPORT, 1, VA, VA + 0x1000, 0);
+	tap_ok(f->status->fault_tail == 3 && f->fault[1].addr == VA + 0x1000 &&
+	       f->fault[2].addr == VA + 0x2000, "a report has the others reported");
+	tap_ok(!p[0].woken && !p[1].woken && !p[2].woken, "... and wakes nobody");
+	park(&p[3], 1, VA + 0x3000);
+	send(RESUME, 1, VA, VA + 0x3000, 0);
+	tap_ok(p[0].woken && p[1].woken && p[2].woken && !p[3].woken, "a resume wakes its range");
+	park(&p[0], 1, VA + 0x4000);
+	tap_eq(f->status->fault_tail, 4, "the next one waits for the fourth");
+	send(RESUME, 1, VA + 0x3000, VA + 0x4000, 0);
+	tap_ok(p[3].woken && f->status->fault_tail == 5 && f->fault[4].addr == VA + 0x4000,
+	       "whose resume has it reported");
+	settle();
+	tap_eq(f->errors, 0, "no error");
 	end();
 }
 
@@ -671,6 +705,7 @@ int main(void)
 {
 	test_fields();
 	test_order();
+	test_report();
 	test_cancel();
 	test_poke();
 	test_doorbell();

@@ -135,6 +135,11 @@ static void test_bases(struct client *c)
 	client_write32(c, GSVM_REG_FAULT_LOG2, 3);
 	tap_eq(error_of(c), GSVM_ERR_REGISTER, "FAULT_LOG2 3: ERR_REGISTER");
 	tap_eq(client_read32(c, GSVM_REG_CMD_LOG2), 16, "a bad value changes nothing");
+	tap_eq(client_read32(c, GSVM_REG_FAULT_CONTROL), 0, "FAULT_CONTROL starts at 0");
+	client_write32(c, GSVM_REG_FAULT_CONTROL, ~0u);
+	tap_eq(client_read64(c, GSVM_REG_FAULT_LOG2), (uint64_t)GSVM_FAULT_BY_BLOCK << 32 | 4,
+	       "and keeps the bit that there is");
+	tap_eq(error_of(c), GSVM_ERR_NONE, "without an error");
 	client_write64(c, GSVM_REG_COPY_BASE(GSVM_MAX_COPY_ENGINES - 1), 0x1000);
 	tap_eq(client_read64(c, GSVM_REG_COPY_BASE(GSVM_MAX_COPY_ENGINES - 1)), 0,
 	       "an engine that is not there keeps nothing");
@@ -152,6 +157,7 @@ static void test_bases(struct client *c)
 	client_reset(c);
 	tap_eq(client_read64(c, GSVM_REG_CTX_BASE), 0, "reset clears bases");
 	tap_eq(client_read32(c, GSVM_REG_CMD_LOG2), 4, "reset restores sizes");
+	tap_eq(client_read32(c, GSVM_REG_FAULT_CONTROL), 0, "and FAULT_CONTROL");
 }
 
 static void test_enable(struct client *c)
@@ -164,7 +170,7 @@ static void test_enable(struct client *c)
 	run_nop(c, &r, "enabled");
 	static const uint32_t locked[] = {
 		GSVM_REG_CTX_BASE, GSVM_REG_QUEUE_BASE, GSVM_REG_STATUS_BASE, GSVM_REG_CMD_BASE,
-		GSVM_REG_CMD_LOG2, GSVM_REG_FAULT_BASE, GSVM_REG_FAULT_LOG2,
+		GSVM_REG_CMD_LOG2, GSVM_REG_FAULT_BASE, GSVM_REG_FAULT_LOG2, GSVM_REG_FAULT_CONTROL,
 		GSVM_REG_COPY_BASE(0), GSVM_REG_COPY_LOG2(0), GSVM_REG_CTX_BASE + 4,
 	};
 	for (unsigned int i = 0; i < sizeof(locked) / sizeof(locked[0]); i++) {
