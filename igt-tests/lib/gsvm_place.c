@@ -224,16 +224,37 @@ struct gsvm_signal *prefetch_async(struct queue *q, const void *addr, size_t siz
 	return signal;
 }
 
-/* What nobody else has a hand on moves at the first call. */
+/* Calls until the kernel has let go of a page; each waits for it, too. */
+#define TRIES	50
+
+/*
+ * What nobody else has a hand on moves at the first call. The kernel may have one on a
+ * page for a moment, for reclaim or on its way to a list, and that is as long as the
+ * host does not run the processor that has it. How much one call moves is for
+ * gsvm_vram_prefetch to say.
+ */
+static void move_all(struct queue *q, const void *addr, size_t size, uint32_t region)
+{
+	struct place at;
+	int i;
+
+	for (i = 0; i < TRIES; i++) {
+		prefetch(q, addr, size, region);
+		at = place_of(q, addr, size);
+		if ((region == DRM_GSVM_REGION_VRAM ? at.vram : at.system) == size / PAGE)
+			break;
+	}
+}
+
 void to_vram(struct queue *q, const void *addr, size_t size)
 {
-	prefetch(q, addr, size, DRM_GSVM_REGION_VRAM);
+	move_all(q, addr, size, DRM_GSVM_REGION_VRAM);
 	expect_vram(q, addr, size, "after a prefetch to VRAM");
 }
 
 void to_system(struct queue *q, const void *addr, size_t size)
 {
-	prefetch(q, addr, size, DRM_GSVM_REGION_SYSTEM);
+	move_all(q, addr, size, DRM_GSVM_REGION_SYSTEM);
 	expect_system(q, addr, size, "after a prefetch to system memory");
 }
 
